@@ -1,0 +1,137 @@
+/* The overlay: which side wins, without a line of FUSE in it.
+ *
+ * One VfOverlay is one mounted environment: a stack of images (newest first; one, until a switch)
+ * below, an upper directory above. It answers by node id, with 0 or -errno; the session
+ * (fs/session.h) turns the answers into replies. It can be driven from a test without a mount.
+ *
+ * Node ids
+ *   below 2^62   image nodes. No state: the id is looked up in the images.
+ *   bit 62 set   nodes born in the upper: 2^62 | st_ino of the upper's file system.
+ *   A copied-up node keeps its image id (recorded in user.venvfs.id of the upper file), so
+ * descriptors and maps that are open already see the new data.
+ *
+ * Upper nodes stand in one table (fs/upper.h) that names each by (parent id, name).
+ *
+ * In the upper, as overlayfs has it: whiteout = character device 0:0, opaque directory =
+ * user.overlay.opaque "y". Ours, for what copied no data: user.venvfs.digest (the content of a file
+ * whose mode, owner, times or name changed), user.venvfs.lower (image id and path that a renamed
+ * directory stands for).
+ *
+ * Locking: every call may come from any worker at any time. See overlay.c for the locks and their
+ * order. No lock is held while a caller's buffer is filled from a slow disk, nor during a copy-up
+ * of data but the node's own. */
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "layers/image.h"
+#include "layers/object.h"
+
+G_BEGIN_DECLS
+
+typedef struct VfOverlay VfOverlay;
+
+typedef struct {
+  VfStore *store;            /* for objects; referenced */
+  int environment_fd;        /* directory that holds upper/ and work/; duplicated */
+  const char *prompt;        /* for views; copied */
+  const char *mount_point;   /* for views, as long as vf_overlay_set_mount_point() has not been
+                                called; copied */
+  gboolean owner_is_mounter; /* image nodes are owned by this process's uid and gid */
+} VfOverlayOptions;
+
+/* Who asks: for ownership of what is created. */
+typedef struct {
+  uid_t uid;
+  gid_t gid;
+  mode_t umask;
+  pid_t pid;
+} VfCaller;
+
+typedef struct {
+  guint64 id;
+  struct stat st;
+  gboolean view; /* attributes may change without a request: no attribute caching */
+} VfEntry;
+
+VfOverlay *vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error);
+void vf_overlay_free (VfOverlay *overlay);
+
+/* The mount point as it is now; TRUE when it differs from the former: the session then invalidates
+ * what vf_overlay_foreach_view() names. Cheap. */
+gboolean vf_overlay_set_mount_point (VfOverlay *overlay, const char *path);
+typedef void (*VfOverlayViewFunc) (guint64 id, gpointer user_data);
+void vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayViewFunc func, gpointer user_data);
+
+/* Counts: a lookup that is answered to the kernel adds one reference to an upper node;
+ * vf_overlay_forget() takes @n. Free for image nodes. */
+int vf_overlay_lookup (VfOverlay *overlay, guint64 parent, const char *name, VfEntry *out_entry);
+void vf_overlay_forget (VfOverlay *overlay, guint64 id, guint64 n);
+
+int vf_overlay_getattr (VfOverlay *overlay, guint64 id, VfEntry *out_entry);
+/* @mask: bits of VF_SET_*; @times as for utimensat (UTIME_NOW allowed). */
+enum {
+  VF_SET_MODE = 1 << 0,
+  VF_SET_UID = 1 << 1,
+  VF_SET_GID = 1 << 2,
+  VF_SET_SIZE = 1 << 3,
+  VF_SET_ATIME = 1 << 4,
+  VF_SET_MTIME = 1 << 5,
+};
+int vf_overlay_setattr (VfOverlay *overlay, guint64 id, guint mask, const struct stat *values,
+                        const struct timespec times[2], VfEntry *out_entry);
+/* NUL-terminated, allocated. */
+int vf_overlay_readlink (VfOverlay *overlay, guint64 id, char **out_target);
+
+int vf_overlay_mknod (VfOverlay *overlay, const VfCaller *caller, guint64 parent, const char *name,
+                      mode_t mode, dev_t rdev, VfEntry *out_entry); /* regular files too */
+int vf_overlay_mkdir (VfOverlay *overlay, const VfCaller *caller, guint64 parent, const char *name,
+                      mode_t mode, VfEntry *out_entry);
+int vf_overlay_symlink (VfOverlay *overlay, const VfCaller *caller, const char *target,
+                        guint64 parent, const char *name, VfEntry *out_entry);
+int vf_overlay_link (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *new_name,
+                     VfEntry *out_entry);
+int vf_overlay_unlink (VfOverlay *overlay, guint64 parent, const char *name);
+int vf_overlay_rmdir (VfOverlay *overlay, guint64 parent, const char *name);
+int vf_overlay_rename (VfOverlay *overlay, guint64 parent, const char *name, guint64 new_parent,
+                       const char *new_name, guint flags);
+
+/* Reading answers where the bytes are: either @out_extent (the descriptor stays the overlay's and
+ * is valid until vf_overlay_read_done()) or @out_bytes (a view's). Exactly one is set. */
+typedef struct {
+  VfExtent extent; /* fd -1 when bytes is set */
+  GBytes *bytes;
+  gpointer hold;
+} VfRead;
+int vf_overlay_read (VfOverlay *overlay, guint64 id, guint64 offset, gsize size, VfRead *out_read);
+void vf_overlay_read_done (VfOverlay *overlay, VfRead *read);
+/* Copies up first where need be; @out_written may be short. */
+int vf_overlay_write (VfOverlay *overlay, guint64 id, guint64 offset, const void *data, gsize size,
+                      gboolean append, gsize *out_written);
+int vf_overlay_fallocate (VfOverlay *overlay, guint64 id, int mode, guint64 offset, guint64 length);
+int
+vf_overlay_lseek (VfOverlay *overlay, guint64 id, gint64 offset, int whence, gint64 *out_offset);
+int vf_overlay_copy_range (VfOverlay *overlay, guint64 in_id, guint64 in_offset, guint64 out_id,
+                           guint64 out_offset, gsize size, gsize *out_copied);
+int vf_overlay_fsync (VfOverlay *overlay, guint64 id, gboolean data_only);
+
+/* Lists @directory from the entry whose position is greater than @after (0: from the start), in the
+ * order of name hashes; "." and ".." first. @func returns FALSE to stop (that entry was not taken).
+ * @with_attributes: fill entry.st and count a lookup for each entry but "." and ".." that @func
+ * takes. */
+typedef gboolean (*VfOverlayListFunc) (const char *name, const VfEntry *entry, guint64 position,
+                                       gpointer user_data);
+int vf_overlay_list (VfOverlay *overlay, guint64 directory, guint64 after, gboolean with_attributes,
+                     VfOverlayListFunc func, gpointer user_data);
+
+int vf_overlay_statfs (VfOverlay *overlay, struct statvfs *out_statvfs);
+/* Size 0 asks for the length. The overlay's own attributes are neither visible nor settable. */
+gssize
+vf_overlay_getxattr (VfOverlay *overlay, guint64 id, const char *name, void *value, gsize size);
+gssize vf_overlay_listxattr (VfOverlay *overlay, guint64 id, char *list, gsize size);
+int vf_overlay_setxattr (VfOverlay *overlay, guint64 id, const char *name, const void *value,
+                         gsize size, int flags);
+int vf_overlay_removexattr (VfOverlay *overlay, guint64 id, const char *name);
+
+G_END_DECLS

@@ -1,0 +1,16 @@
+/* The check behind `venvfs fsck`: every invariant of the store; with @deep every digest. */
+#pragma once
+
+#include "layers/store.h"
+
+G_BEGIN_DECLS
+
+/* Called for each thing wrong: the path relative to the store, and one line saying what. */
+typedef void (*VfCheckReport) (const char *path, const char *problem, gpointer user_data);
+/* @repair: moves damaged objects, indexes and images to trash/quarantine, so that they are made
+ * anew.
+ * @out_problems: how many were reported. FALSE only when the check itself could not run. */
+gboolean vf_check (VfStore *store, gboolean deep, gboolean repair, VfCheckReport report,
+                   gpointer user_data, guint64 *out_problems, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,62 @@
+/* Environments: a name, its generations, its upper.
+ *
+ *   envs/<name>/env.ini              GKeyFile: what does not change by generation, and the mount
+ * point envs/<name>/generations/<n>.ini  one immutable state: interpreter, packages, image
+ *   envs/<name>/upper/ work/         of the overlay, on one file system
+ *   envs/<name>/aside/<n>/           what a switch set aside
+ *   envs/<name>/lock                 flocked by whoever has it mounted or changes it
+ *
+ * An environment appears by one rename of a complete directory and disappears by one rename into
+ * trash/. Names: 1..128 bytes of [A-Za-z0-9._-], beginning with a letter, digit or '_'. */
+#pragma once
+
+#include "layers/merge.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  guint number; /* 1, 2, … */
+  char *python; /* the interpreter's executable */
+  char *python_version;
+  char *cache_tag;
+  gboolean system_site_packages;
+  gboolean compile;
+  GPtrArray *installed; /* of VfInstalled */
+  VfDigest image;
+  gint64 created; /* seconds since the epoch */
+} VfGeneration;
+
+typedef struct VfEnvironment VfEnvironment;
+
+gboolean vf_environment_check_name (const char *name, GError **error);
+/* Publishes a new environment with generation 1; VF_ERROR_EXISTS. */
+VfEnvironment *vf_environment_create (VfStore *store, const char *name, const char *prompt,
+                                      const VfGeneration *first, GError **error);
+VfEnvironment *vf_environment_open (VfStore *store, const char *name, GError **error);
+void vf_environment_free (VfEnvironment *environment);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfEnvironment, vf_environment_free)
+/* Names, sorted; NULL-terminated. */
+char **vf_environment_list (VfStore *store, GError **error);
+
+const char *vf_environment_name (VfEnvironment *environment);
+const char *vf_environment_prompt (VfEnvironment *environment);
+const char *vf_environment_path (VfEnvironment *environment); /* absolute envs/<name> */
+int vf_environment_fd (VfEnvironment *environment);           /* of envs/<name>, borrowed */
+const VfGeneration *vf_environment_current (VfEnvironment *environment);
+/* Where it is mounted or was last; NULL if it never was. @wanted: whether `mount --all` mounts it.
+ */
+const char *vf_environment_mount_point (VfEnvironment *environment);
+gboolean vf_environment_mount_wanted (VfEnvironment *environment);
+gboolean vf_environment_set_mount_point (VfEnvironment *environment, const char *path,
+                                         gboolean wanted, GError **error);
+
+/* Exclusive flock on envs/<name>/lock; VF_ERROR_BUSY at once if somebody has it. The descriptor may
+ * be handed to another process, which then holds it. */
+int vf_environment_lock (VfEnvironment *environment, GError **error);
+/* Into trash/, in one rename. The caller holds the lock. */
+gboolean vf_environment_delete (VfEnvironment *environment, GError **error);
+
+void vf_generation_free (VfGeneration *generation);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfGeneration, vf_generation_free)
+
+G_END_DECLS

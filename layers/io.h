@@ -1,0 +1,44 @@
+/* Files by descriptor: what POSIX leaves to a loop, and the one way to replace a file safely.
+ *
+ * Owns nothing. All names are relative to a directory descriptor; @what is the path shown in
+ * errors. No function here follows a symlink in the last component. */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+G_BEGIN_DECLS
+
+/* A descriptor closed at the end of its scope; errno is kept. */
+#define VF_AUTOFD __attribute__ ((cleanup (vf_fd_clear))) int
+void vf_fd_clear (int *fd);
+static inline int
+vf_fd_steal (int *fd)
+{
+  int value = *fd;
+  *fd = -1;
+  return value;
+}
+
+/* All @length bytes, in spite of short counts and EINTR. */
+gboolean vf_write_all (int fd, const void *data, gsize length, const char *what, GError **error);
+gboolean
+vf_read_all (int fd, void *data, gsize length, goffset offset, const char *what, GError **error);
+
+/* The whole of a regular file of at most @max_bytes; larger is VF_ERROR_INVALID, absent
+ * VF_SYSTEM_ERROR with ENOENT. */
+GBytes *
+vf_read_file (int dir_fd, const char *name, gsize max_bytes, const char *what, GError **error);
+
+/* Writes a temporary file beside @name, fsyncs it, renames it over @name and fsyncs the directory:
+ * after a crash the old content is there or the new, whole. */
+gboolean vf_replace_file (int dir_fd, const char *name, mode_t mode, const void *data, gsize length,
+                          const char *what, GError **error);
+
+/* mkdir -p below @dir_fd, mode 0700 & ~umask for what is made. */
+gboolean vf_make_path (int dir_fd, const char *path, const char *what, GError **error);
+
+/* rm -rf @name, across no mount point, following no symlink; absent is success. */
+gboolean vf_remove_tree (int dir_fd, const char *name, const char *what, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,36 @@
+/* Wheels into packages: the rules of the binary distribution format, kept strictly.
+ *
+ * A wheel file is untrusted. Each rule has a name; a wheel that breaks one is refused with
+ * VF_ERROR_RULE, "FILE: rule NAME: what is wrong", and leaves nothing in the store. The list of
+ * names is vf_wheel_rules(). `--accept RULE` overrides one by name. */
+#pragma once
+
+#include "layers/object.h"
+#include "layers/package.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  const char *name;    /* "zip-local-mismatch" */
+  const char *summary; /* one line for --help and the documents */
+  gboolean acceptable; /* whether --accept may override it */
+} VfWheelRule;
+const VfWheelRule *vf_wheel_rules (gsize *out_n);
+
+/* Unpacks @wheel_path into the store. Holds: a write lease of the caller's. Safe against another
+ * process doing the same. Blocks; thread-safe (several wheels at once).
+ * @accept: NULL-terminated rule names or NULL. @expected: the wheel file's SHA-256 as an index gave
+ * it, or NULL; a mismatch is VF_ERROR_INVALID. @batch: where the objects go; the caller commits it
+ * and then calls vf_package_store() and vf_wheel_remember(), in this order.
+ * @out_new_bytes (optional): bytes that were not in the store before. @out_sha256: of the file. */
+VfPackage *vf_wheel_ingest (VfStore *store, VfObjectBatch *batch, const char *wheel_path,
+                            const char *const *accept, const VfDigest *expected,
+                            VfDigest *out_sha256, guint64 *out_new_bytes, GError **error);
+
+/* wheels/<sha256> → package digest. */
+gboolean vf_wheel_remember (VfStore *store, const VfDigest *wheel_sha256, const VfDigest *package,
+                            GError **error);
+/* FALSE when the wheel is not known or its package is gone. Freshens what it finds. */
+gboolean vf_wheel_lookup (VfStore *store, const VfDigest *wheel_sha256, VfDigest *out_package);
+
+G_END_DECLS
