@@ -50,7 +50,8 @@ typedef struct {
   gboolean root_is_purelib;
   GArray *files;         /* VfPackageFile, sorted by (scheme, path); dist-info files among them */
   GArray *entry_points;  /* VfEntryPoint, sorted by name */
-  GStringChunk *strings; /* owns the strings of files and entry_points */
+  GStringChunk *strings; /* owns the strings of files and entry_points that were added */
+  GBytes *bytes;         /* of a parsed package: owns the strings; else NULL */
   VfDigest digest;       /* set by vf_package_store and vf_package_load */
 } VfPackage;
 
@@ -62,7 +63,8 @@ void vf_package_add_file (VfPackage *package, VfScheme scheme, const char *path,
 void vf_package_add_entry_point (VfPackage *package, gboolean gui, const char *name,
                                  const char *module, const char *attribute);
 
-/* Canonical bytes; sorts the arrays. */
+/* Canonical bytes; sorts the arrays. What was added keeps the promises above (paths, dotted names,
+ * no (scheme, path) and no entry point twice, no string longer than 4095 bytes). */
 GBytes *vf_package_serialize (VfPackage *package);
 /* VF_ERROR_DAMAGED for anything vf_package_serialize() would not have written. @what for messages.
  */
@@ -71,6 +73,12 @@ VfPackage *vf_package_parse (GBytes *bytes, const char *what, GError **error);
 /* Writes packages/<digest> and sets package->digest. The objects are in the store already. */
 gboolean vf_package_store (VfPackage *package, VfStore *store, GError **error);
 VfPackage *vf_package_load (VfStore *store, const VfDigest *digest, GError **error);
+
+/* Whether @path is what `path` above promises: relative, no empty, "." or ".." segment, segments of
+ * at most 255 bytes, at most 4095 in all. */
+gboolean vf_package_check_path (const char *path, gsize length);
+/* Whether @name is a dotted Python name, "pkg.cli". */
+gboolean vf_package_check_dotted (const char *name, gsize length);
 
 /* PEP 503: lower case, runs of -_. become one '-'. */
 char *vf_package_normalize_name (const char *name);
