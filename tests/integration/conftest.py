@@ -1,0 +1,104 @@
+"""Fixtures. What they give is described in support.py."""
+
+import os
+
+import pytest
+
+import support
+
+
+def pytest_configure(config):
+    support.become_subreaper()
+
+
+def pytest_report_header(config):
+    pythons = ", ".join("%s (%s)" % (".".join(map(str, one.version)), one.path)
+                        for one in support.find_interpreters())
+    return [f"build under test: {support.BUILD}", f"pythons under test: {pythons or 'none'}"]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and support.MUST_WORK and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although VENVFS_MUST_WORK=1: {report.longrepr[2]}"
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("root") and os.getuid() != 0:
+        support.skip("needs root")
+    if item.get_closest_marker("network") and os.environ.get("VENVFS_OFFLINE") == "1":
+        support.skip("VENVFS_OFFLINE=1: no index of packages can be reached")
+
+
+@pytest.fixture(scope="session")
+def binaries(tmp_path_factory):
+    """A directory like build/ with the programs under test, which every user can run."""
+    root = support.new_root("bin")
+    yield support.install_binaries(root)
+    support.remove_tree(root)
+
+
+@pytest.fixture(scope="session")
+def interpreters():
+    """All supported Pythons of this machine, one per minor version, oldest first."""
+    return support.find_interpreters()
+
+
+def _world(binaries, user, interpreters):
+    root = support.new_root("user" if user else "own")
+    world = support.World(root, binaries, user, interpreters)
+    if user:
+        os.chown(root, user.pw_uid, user.pw_gid)
+    return world
+
+
+def _end(world):
+    problems = world.close()
+    if problems:
+        pytest.fail("after the test:\n" + "\n".join(problems), pytrace=False)
+
+
+@pytest.fixture
+def world(binaries, interpreters):
+    """A private world of the user who runs the suite."""
+    world = _world(binaries, None, interpreters)
+    yield world
+    _end(world)
+
+
+@pytest.fixture
+def user_world(binaries):
+    """A private world of an ordinary user: another one when the suite runs as root."""
+    user = support.ordinary_user() if os.getuid() == 0 else None
+    world = _world(binaries, user, support.find_interpreters(user))
+    yield world
+    _end(world)
+
+
+@pytest.fixture(params=["root", "ordinary"] if os.getuid() == 0 else ["ordinary"])
+def any_world(request, binaries):
+    """The test runs once as root, where the suite is, and once as an ordinary user."""
+    user = None
+    if request.param == "ordinary" and os.getuid() == 0:
+        user = support.ordinary_user()
+    world = _world(binaries, user, support.find_interpreters(user))
+    yield world
+    _end(world)
+
+
+@pytest.fixture
+def mountable():
+    """Skips where nothing can be mounted."""
+    reason = support.have_fuse()
+    if reason:
+        support.skip(reason)
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for each_python runs once for every supported Python of this machine."""
+    if "each_python" in metafunc.fixturenames:
+        found = [one for one in support.find_interpreters() if one.ensurepip]
+        metafunc.parametrize("each_python", found, ids=[one.minor for one in found])
