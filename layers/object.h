@@ -40,6 +40,8 @@ gboolean vf_object_batch_add (VfObjectBatch *batch, const VfDigest *digest, cons
 typedef struct VfObjectMap VfObjectMap;
 VfObjectMap *vf_object_batch_map (VfObjectBatch *batch, gsize length, GError **error);
 void *vf_object_map_data (VfObjectMap *map);
+void vf_object_map_free (VfObjectMap *map); /* one that is not handed over after all */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfObjectMap, vf_object_map_free)
 gboolean vf_object_batch_add_map (VfObjectBatch *batch, const VfDigest *digest, VfObjectMap *map,
                                   guint64 *out_new_bytes, GError **error);
 /* Makes everything added durable and visible. A batch can be committed once. */

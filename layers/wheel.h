@@ -5,6 +5,8 @@
  * names is vf_wheel_rules(). `--accept RULE` overrides one by name. */
 #pragma once
 
+#include <gio/gio.h>
+
 #include "layers/object.h"
 #include "layers/package.h"
 
@@ -17,15 +19,24 @@ typedef struct {
 } VfWheelRule;
 const VfWheelRule *vf_wheel_rules (gsize *out_n);
 
+/* All may be NULL or left out. Borrowed. */
+typedef struct {
+  const char *const *accept; /* names of rules that are overridden; NULL-terminated */
+  const VfDigest *expected;  /* the wheel file's SHA-256 as an index gave it; a mismatch is
+                                VF_ERROR_INVALID */
+  GCancellable *cancellable; /* VF_ERROR_CANCELLED */
+  guint64 *done_bytes;       /* bytes of the file read so far are added, atomically */
+  GPtrArray *warnings;       /* of char *, owned by it: what the user should hear of */
+} VfWheelOptions;
+
 /* Unpacks @wheel_path into the store. Holds: a write lease of the caller's. Safe against another
- * process doing the same. Blocks; thread-safe (several wheels at once).
- * @accept: NULL-terminated rule names or NULL. @expected: the wheel file's SHA-256 as an index gave
- * it, or NULL; a mismatch is VF_ERROR_INVALID. @batch: where the objects go; the caller commits it
- * and then calls vf_package_store() and vf_wheel_remember(), in this order.
- * @out_new_bytes (optional): bytes that were not in the store before. @out_sha256: of the file. */
-VfPackage *vf_wheel_ingest (VfStore *store, VfObjectBatch *batch, const char *wheel_path,
-                            const char *const *accept, const VfDigest *expected,
-                            VfDigest *out_sha256, guint64 *out_new_bytes, GError **error);
+ * process doing the same. Blocks; thread-safe (several wheels at once, each with its own warnings).
+ * @batch: where the objects go; the caller commits it and then calls vf_package_store() and
+ * vf_wheel_remember(), in this order. @out_new_bytes (optional): bytes that were not in the store
+ * before. @out_sha256 (optional): of the file. To ingest wheels, call vf_ingest_wheels(). */
+VfPackage *
+vf_wheel_ingest (VfObjectBatch *batch, const char *wheel_path, const VfWheelOptions *options,
+                 VfDigest *out_sha256, guint64 *out_new_bytes, GError **error);
 
 /* wheels/<sha256> → package digest. */
 gboolean vf_wheel_remember (VfStore *store, const VfDigest *wheel_sha256, const VfDigest *package,
