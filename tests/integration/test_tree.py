@@ -20,11 +20,13 @@ WITHOUT_UNIT_TEST = {}
 
 
 def tracked(*patterns):
-    done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
-                          cwd=TREE, capture_output=True, text=True)
+    """The files of the tree that git has or would take; in an unpacked archive, all but the built."""
+    done = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others",
+                           "--exclude-standard", *patterns], cwd=TREE, capture_output=True, text=True)
     if done.returncode != 0:
-        return sorted(path for pattern in patterns or ["**/*"] for path in TREE.glob(f"**/{pattern}")
-                      if path.is_file() and "build" not in path.parts[0])
+        return sorted(path for pattern in patterns or ["*"] for path in TREE.rglob(pattern)
+                      if path.is_file()
+                      and not path.relative_to(TREE).parts[0].startswith(("build", ".cache", ".git")))
     return [TREE / name for name in done.stdout.splitlines() if (TREE / name).is_file()]
 
 
