@@ -18,6 +18,10 @@ CLANG_FORMAT_MAJOR = "14"
 # one enters it only with a reason that a reader accepts.
 WITHOUT_UNIT_TEST = {
     "fs/mounts.c": "a mount needs the kernel: test_daemon.py",
+    "tools/invocation.c": "opens the store, no more: every integration test",
+    "tools/main.c": "the program: test_command_line.py",
+    "tools/verb-help.c": "test_command_line.py",
+    "tools/verbs.c": "a table: tests/unit/verb.c walks it",
 }
 
 

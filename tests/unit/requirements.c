@@ -1,0 +1,173 @@
+#include "tools/requirements.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layers/error.h"
+#include "layers/io.h"
+
+typedef struct {
+  char *root;
+} Fixture;
+
+static void
+setup (Fixture *fixture, gconstpointer data)
+{
+  fixture->root = g_dir_make_tmp ("requirements-XXXXXX", NULL);
+  g_assert_cmpint (chdir (fixture->root), ==, 0);
+}
+
+static void
+teardown (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (chdir ("/"), ==, 0);
+  g_assert_true (vf_remove_tree (AT_FDCWD, fixture->root, fixture->root, NULL));
+  g_free (fixture->root);
+}
+
+static void
+put (const char *name, const char *text)
+{
+  g_assert_true (g_file_set_contents (name, text, -1, NULL));
+}
+
+static VfRequirements *
+scan (const char *file)
+{
+  VfRequirements *requirements = vf_requirements_new ();
+  g_autoptr (GError) error = NULL;
+  g_assert_true (vf_requirements_add_file (requirements, file, &error));
+  g_assert_no_error (error);
+  return requirements;
+}
+
+static char *
+key_of (const char *file)
+{
+  g_autoptr (VfRequirements) requirements = scan (file);
+  VfDigest key;
+  char hex[VF_DIGEST_HEX + 1];
+  vf_requirements_key (requirements, &key);
+  vf_digest_to_hex (&key, hex);
+  return g_strdup (hex);
+}
+
+static void
+test_pins (Fixture *fixture, gconstpointer data)
+{
+  put ("r.txt", "one==1.0\n"
+                "Two_2[extra,more] == 2.0 ; python_version > '3' # why\n"
+                "three===3\n"
+                "four==4.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+                "five (==5.0)\n"
+                "six @ https://host/six.tar.gz#sha256=aa\n"
+                "a>=1\nb==1.*\nc==1,!=1.1\nd\ne ~= 1.0\nf @ https://host/f.tar.gz\n"
+                "# g==1\n"
+                "h<2 # ==2\n");
+  g_autoptr (VfRequirements) requirements = scan ("r.txt");
+  static const char *const pinned[] = {"one", "two-2", "Two.2", "three", "four", "five", "six"};
+  static const char *const loose[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+  for (gsize i = 0; i < G_N_ELEMENTS (pinned); i++)
+    g_assert_true (vf_requirements_pins (requirements, pinned[i]));
+  for (gsize i = 0; i < G_N_ELEMENTS (loose); i++)
+    g_assert_false (vf_requirements_pins (requirements, loose[i]));
+  g_assert_true (vf_requirements_changeable (requirements)); /* f's URL */
+}
+
+static void
+test_includes (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (mkdir ("sub", 0700), ==, 0);
+  put ("r.txt", "-r sub/base.txt\none==1\n");
+  put ("sub/base.txt", "--constraint=pins.txt\ntwo==2\n");
+  put ("sub/pins.txt", "three==3");
+  g_autoptr (VfRequirements) requirements = scan ("r.txt");
+  g_assert_true (vf_requirements_pins (requirements, "two"));
+  g_assert_true (vf_requirements_pins (requirements, "three"));
+  g_assert_false (vf_requirements_changeable (requirements));
+
+  g_autofree char *before = key_of ("r.txt");
+  g_autofree char *again = key_of ("r.txt");
+  put ("sub/pins.txt", "three==4");
+  g_autofree char *after = key_of ("r.txt");
+  g_assert_cmpstr (before, ==, again);
+  g_assert_cmpstr (before, !=, after);
+}
+
+static void
+test_variables (Fixture *fixture, gconstpointer data)
+{
+  put ("r.txt", "--index-url https://${USER_TOKEN}@host/\none==1\n");
+  g_setenv ("USER_TOKEN", "a", TRUE);
+  g_autofree char *a = key_of ("r.txt");
+  g_setenv ("USER_TOKEN", "b", TRUE);
+  g_autofree char *b = key_of ("r.txt");
+  g_assert_cmpstr (a, !=, b);
+}
+
+static void
+test_local (Fixture *fixture, gconstpointer data)
+{
+  put ("one-1.0-py3-none-any.whl", "x");
+  put ("r.txt", "./one-1.0-py3-none-any.whl\n");
+  g_autoptr (VfRequirements) archive = scan ("r.txt");
+  g_assert_true (vf_requirements_pins (archive, "one"));
+  g_assert_false (vf_requirements_changeable (archive));
+  g_autofree char *before = key_of ("r.txt");
+  put ("one-1.0-py3-none-any.whl", "yy");
+  g_autofree char *after = key_of ("r.txt");
+  g_assert_cmpstr (before, !=, after);
+
+  put ("p.txt", "-e .\n./project\n");
+  g_autoptr (VfRequirements) project = scan ("p.txt");
+  g_assert_true (vf_requirements_changeable (project));
+  g_assert_cmpstr (vf_requirements_editable (project), ==, "p.txt:1: -e .");
+}
+
+static void
+test_find_links (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (mkdir ("wheels", 0700), ==, 0);
+  put ("r.txt", "-f wheels\none\n");
+  g_autofree char *before = key_of ("r.txt");
+  put ("wheels/one-2.0-py3-none-any.whl", "x");
+  g_autofree char *after = key_of ("r.txt");
+  g_assert_cmpstr (before, !=, after);
+}
+
+static void
+test_errors (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (VfRequirements) requirements = vf_requirements_new ();
+  g_autoptr (GError) absent = NULL, endless = NULL, directory = NULL;
+  g_assert_false (vf_requirements_add_file (requirements, "absent.txt", &absent));
+  g_assert_error (absent, VF_SYSTEM_ERROR, ENOENT);
+  put ("loop.txt", "-r loop.txt\n");
+  g_assert_false (vf_requirements_add_file (requirements, "loop.txt", &endless));
+  g_assert_error (endless, VF_ERROR, VF_ERROR_INVALID);
+  g_assert_false (vf_requirements_add_file (requirements, ".", &directory));
+  g_assert_error (directory, VF_ERROR, VF_ERROR_INVALID);
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+  static const struct {
+    const char *path;
+    void (*function) (Fixture *, gconstpointer);
+  } tests[] = {
+      {"/requirements/pins", test_pins},
+      {"/requirements/includes", test_includes},
+      {"/requirements/variables", test_variables},
+      {"/requirements/local", test_local},
+      {"/requirements/find-links", test_find_links},
+      {"/requirements/errors", test_errors},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS (tests); i++)
+    g_test_add (tests[i].path, Fixture, NULL, setup, tests[i].function, teardown);
+  return g_test_run ();
+}

@@ -1,0 +1,392 @@
+#include "tools/requirements.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layers/error.h"
+#include "layers/io.h"
+#include "layers/package.h"
+
+#define MAX_FILE_BYTES (16 * 1024 * 1024)
+#define MAX_DEPTH      32
+
+struct VfRequirements {
+  VfHasher *hasher;
+  GHashTable *pinned; /* set of normalised names */
+  gboolean changeable;
+  char *editable;
+  guint depth; /* of -r within -r */
+};
+
+VfRequirements *
+vf_requirements_new (void)
+{
+  VfRequirements *requirements = g_new0 (VfRequirements, 1);
+  requirements->hasher = vf_hasher_new ();
+  requirements->pinned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  return requirements;
+}
+
+void
+vf_requirements_free (VfRequirements *requirements)
+{
+  vf_hasher_free (requirements->hasher);
+  g_hash_table_unref (requirements->pinned);
+  g_free (requirements->editable);
+  g_free (requirements);
+}
+
+/* Lengths go first, so that no two sequences of parts hash the same bytes. */
+static void
+feed (VfRequirements *requirements, const char *label, const void *data, gsize length)
+{
+  guint64 lengths[2] = {GUINT64_TO_LE (strlen (label)), GUINT64_TO_LE (length)};
+  vf_hasher_update (requirements->hasher, lengths, sizeof lengths);
+  vf_hasher_update (requirements->hasher, label, strlen (label));
+  vf_hasher_update (requirements->hasher, data, length);
+}
+
+void
+vf_requirements_add_text (VfRequirements *requirements, const char *label, const char *text)
+{
+  feed (requirements, label, text, strlen (text));
+}
+
+/* Stands for the content of a local archive, and for the listing of a directory. */
+static void
+feed_identity (VfRequirements *requirements, const char *label, const struct stat *st)
+{
+  guint64 identity[] = {st->st_dev,
+                        st->st_ino,
+                        (guint64)st->st_size,
+                        (guint64)st->st_mtim.tv_sec,
+                        (guint64)st->st_mtim.tv_nsec,
+                        (guint64)st->st_ctim.tv_sec,
+                        (guint64)st->st_ctim.tv_nsec};
+  feed (requirements, label, identity, sizeof identity);
+}
+
+static void
+pin (VfRequirements *requirements, const char *name, gsize length)
+{
+  g_autofree char *spelled = g_strndup (name, length);
+  g_hash_table_add (requirements->pinned, vf_package_normalize_name (spelled));
+}
+
+/* pip expands ${NAME} of upper-case letters, digits and '_'. */
+static void
+feed_variables (VfRequirements *requirements, const char *text)
+{
+  for (const char *start = strstr (text, "${"); start; start = strstr (start + 2, "${")) {
+    gsize length = strspn (start + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    if (length == 0 || start[2 + length] != '}')
+      continue;
+    g_autofree char *name = g_strndup (start + 2, length);
+    const char *value = g_getenv (name);
+    vf_requirements_add_text (requirements, name, value ? value : "");
+  }
+}
+
+/* `-f DIR`, `file:` URLs and requirements that are paths; relative to @directory (NULL: here). */
+static char *
+local_path (const char *location, const char *directory)
+{
+  if (g_str_has_prefix (location, "file:"))
+    return g_filename_from_uri (location, NULL, NULL);
+  if (strstr (location, "://"))
+    return NULL;
+  g_autofree char *base = directory ? g_canonicalize_filename (directory, NULL) : NULL;
+  return g_canonicalize_filename (location, base);
+}
+
+static void
+add_find_links (VfRequirements *requirements, const char *location, const char *directory)
+{
+  struct stat st;
+  g_autofree char *path = local_path (location, directory);
+  vf_requirements_add_text (requirements, "find-links", location);
+  if (path && stat (path, &st) == 0)
+    feed_identity (requirements, "find-links identity", &st);
+}
+
+void
+vf_requirements_add_find_links (VfRequirements *requirements, const char *location)
+{
+  add_find_links (requirements, location, NULL);
+}
+
+/* A local archive is what it is; a directory is a project whose files nobody has looked at. */
+static void
+add_local (VfRequirements *requirements, const char *path)
+{
+  struct stat st;
+  if (stat (path, &st) < 0 || !S_ISREG (st.st_mode)) {
+    requirements->changeable = TRUE;
+    return;
+  }
+  feed_identity (requirements, "archive", &st);
+  g_autofree char *base = g_path_get_basename (path);
+  gsize length = strcspn (base, "-");
+  if (g_str_has_suffix (base, ".whl") && base[length])
+    pin (requirements, base, length);
+}
+
+/* The specifier after the name and the extras: exactly one clause, == or ===, without a '*'. */
+static gboolean
+is_exact (const char *specifier)
+{
+  g_autofree char *clause = g_strndup (specifier, strcspn (specifier, ";#"));
+  char *hash_option = strstr (clause, " --");
+  if (hash_option)
+    *hash_option = '\0';
+  g_strstrip (clause);
+  if (*clause == '(' && clause[strlen (clause) - 1] == ')') {
+    clause[strlen (clause) - 1] = ' ';
+    *clause = ' ';
+    g_strstrip (clause);
+  }
+  return g_str_has_prefix (clause, "==") && !strpbrk (clause, ",*<>~!");
+}
+
+static gboolean
+has_suffix_of (const char *text, const char *const *suffixes)
+{
+  for (gsize i = 0; suffixes[i]; i++)
+    if (g_str_has_suffix (text, suffixes[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* As pip tells a path or URL from a name: by its slashes, a leading dot or the suffix. */
+static gboolean
+is_location (const char *word)
+{
+  static const char *const archives[] = {".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", NULL};
+  gsize name = strcspn (word, "@");
+  return *word == '.' || g_str_has_prefix (word, "file:") || has_suffix_of (word, archives) ||
+         memchr (word, '/', name);
+}
+
+/* A path or URL, with what may follow it (extras, a fragment, options). */
+static void
+add_location (VfRequirements *requirements, const char *text, const char *directory)
+{
+  g_autofree char *location = g_strndup (text, strcspn (text, " \t;"));
+  gboolean url = strstr (location, "://") || g_str_has_prefix (location, "file:");
+  location[strcspn (location, url ? "#" : "[")] = '\0';
+  g_autofree char *path = local_path (location, directory);
+  if (path)
+    add_local (requirements, path);
+  else if (!strstr (text, "sha256"))
+    requirements->changeable = TRUE;
+}
+
+/* "name[extra]==1.0 ; marker --hash=…", "name @ URL". */
+static void
+add_named (VfRequirements *requirements, const char *text, const char *directory)
+{
+  gsize length = strspn (text, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "._-");
+  const char *rest = text + length;
+  rest += strspn (rest, " \t");
+  if (*rest == '[')
+    rest += strcspn (rest, "]");
+  rest += strspn (rest, "] \t");
+  if (*rest != '@') {
+    if (length > 0 && is_exact (rest))
+      pin (requirements, text, length);
+    return;
+  }
+  rest += 1 + strspn (rest + 1, " \t");
+  add_location (requirements, rest, directory);
+  if (strstr (rest, "sha256") || g_str_has_prefix (rest, "file:"))
+    pin (requirements, text, length);
+}
+
+static void
+add_requirement (VfRequirements *requirements, const char *text, const char *directory)
+{
+  g_autofree char *word = g_strndup (text, strcspn (text, " \t;["));
+  if (is_location (word))
+    add_location (requirements, text, directory);
+  else
+    add_named (requirements, text, directory);
+}
+
+/* The value of option @short_name or @long_name at the start of @line, or NULL. */
+static char *
+option_value (const char *line, const char *short_name, const char *long_name)
+{
+  const char *value = NULL;
+  if (g_str_has_prefix (line, long_name) && strchr (" \t=", line[strlen (long_name)]) &&
+      line[strlen (long_name)])
+    value = line + strlen (long_name) + 1;
+  else if (g_str_has_prefix (line, short_name) && line[1] != '-')
+    value = line + strlen (short_name);
+  if (!value)
+    return NULL;
+  g_autoptr (GString) unquoted = g_string_new (value + strspn (value, " \t="));
+  if (unquoted->len >= 2 && strchr ("'\"", unquoted->str[0]) &&
+      unquoted->str[unquoted->len - 1] == unquoted->str[0]) {
+    g_string_truncate (unquoted, unquoted->len - 1);
+    g_string_erase (unquoted, 0, 1);
+  }
+  return g_string_free (g_steal_pointer (&unquoted), FALSE);
+}
+
+static gboolean
+add_included (VfRequirements *requirements, const char *value, const char *directory,
+              GError **error)
+{
+  if (strstr (value, "://")) {
+    requirements->changeable = TRUE;
+    return TRUE;
+  }
+  g_autofree char *path =
+      g_path_is_absolute (value) ? g_strdup (value) : g_build_filename (directory, value, NULL);
+  return vf_requirements_add_file (requirements, path, error);
+}
+
+/* One logical line: comment removed, continuations joined, blanks stripped, not empty. */
+static gboolean
+add_line (VfRequirements *requirements, const char *line, const char *file, guint number,
+          const char *directory, GError **error)
+{
+  if (*line != '-') {
+    add_requirement (requirements, line, directory);
+    return TRUE;
+  }
+  g_autofree char *included = option_value (line, "-r", "--requirement");
+  if (!included)
+    included = option_value (line, "-c", "--constraint");
+  if (included)
+    return add_included (requirements, included, directory, error);
+  g_autofree char *editable = option_value (line, "-e", "--editable");
+  if (editable && !requirements->editable)
+    requirements->editable = g_strdup_printf ("%s:%u: -e %s", file, number, editable);
+  requirements->changeable = requirements->changeable || editable;
+  g_autofree char *links = option_value (line, "-f", "--find-links");
+  if (links)
+    add_find_links (requirements, links, directory);
+  return TRUE;
+}
+
+/* Cuts a comment: '#' at the start or after a blank. */
+static void
+cut_comment (char *line)
+{
+  for (char *hash = strchr (line, '#'); hash; hash = strchr (hash + 1, '#'))
+    if (hash == line || g_ascii_isspace (hash[-1])) {
+      *hash = '\0';
+      return;
+    }
+}
+
+static gboolean
+add_lines (VfRequirements *requirements, const char *text, const char *file, GError **error)
+{
+  g_autofree char *directory = g_path_get_dirname (file);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  g_autoptr (GString) logical = g_string_new (NULL);
+  for (guint i = 0; lines[i]; i++) {
+    g_strchomp (lines[i]);
+    gboolean is_comment = lines[i][strspn (lines[i], " \t")] == '#';
+    gsize length = strlen (lines[i]);
+    if (length > 0 && lines[i][length - 1] == '\\' && !is_comment) {
+      lines[i][length - 1] = ' ';
+      g_string_append (logical, lines[i]);
+      continue;
+    }
+    g_string_append (logical, lines[i]);
+    cut_comment (logical->str);
+    g_strstrip (logical->str);
+    if (*logical->str && !add_line (requirements, logical->str, file, i + 1, directory, error))
+      return FALSE;
+    g_string_truncate (logical, 0);
+  }
+  g_strstrip (logical->str);
+  return !*logical->str ||
+         add_line (requirements, logical->str, file, g_strv_length (lines), directory, error);
+}
+
+gboolean
+vf_requirements_add_file (VfRequirements *requirements, const char *path, GError **error)
+{
+  struct stat st;
+  if (strstr (path, "://")) {
+    requirements->changeable = TRUE;
+    return TRUE;
+  }
+  if (stat (path, &st) < 0)
+    return vf_error_errno (error, errno, "%s: cannot read these requirements", path);
+  if (S_ISDIR (st.st_mode))
+    return vf_error_set (error, VF_ERROR_INVALID, "%s: a directory, not a requirements file", path);
+  if (!S_ISREG (st.st_mode)) {
+    requirements->changeable = TRUE; /* a pipe can be read once: by pip */
+    return TRUE;
+  }
+  if (requirements->depth == MAX_DEPTH)
+    return vf_error_set (error, VF_ERROR_INVALID,
+                         "%s: more than %d requirements files include one another", path,
+                         MAX_DEPTH);
+  g_autofree char *resolved = g_canonicalize_filename (path, NULL);
+  char *real = realpath (resolved, NULL);
+  g_autoptr (GBytes) bytes =
+      vf_read_file (AT_FDCWD, real ? real : resolved, MAX_FILE_BYTES, path, error);
+  free (real);
+  if (!bytes)
+    return FALSE;
+  gsize length;
+  const char *data = g_bytes_get_data (bytes, &length);
+  feed (requirements, "file", data, length);
+  g_autofree char *text = g_strndup (data, length);
+  feed_variables (requirements, text);
+  requirements->changeable = requirements->changeable || strlen (text) != length; /* UTF-16 */
+  requirements->depth++;
+  gboolean ok = add_lines (requirements, text, path, error);
+  requirements->depth--;
+  return ok;
+}
+
+void
+vf_requirements_add_argument (VfRequirements *requirements, const char *argument)
+{
+  vf_requirements_add_text (requirements, "argument", argument);
+  add_requirement (requirements, argument, NULL);
+}
+
+void
+vf_requirements_add_content (VfRequirements *requirements, const char *path)
+{
+  g_autofree char *text = NULL;
+  gsize length = 0;
+  if (g_file_get_contents (path, &text, &length, NULL))
+    feed (requirements, path, text, length);
+}
+
+void
+vf_requirements_key (VfRequirements *requirements, VfDigest *out_key)
+{
+  vf_hasher_finish (requirements->hasher, out_key);
+}
+
+gboolean
+vf_requirements_pins (const VfRequirements *requirements, const char *name)
+{
+  g_autofree char *normalized = vf_package_normalize_name (name);
+  return g_hash_table_contains (requirements->pinned, normalized);
+}
+
+gboolean
+vf_requirements_changeable (const VfRequirements *requirements)
+{
+  return requirements->changeable;
+}
+
+const char *
+vf_requirements_editable (const VfRequirements *requirements)
+{
+  return requirements->editable;
+}
