@@ -11,14 +11,11 @@ test_first_signal (void)
 {
   if (g_test_subprocess ()) {
     g_autoptr (GError) error = NULL;
+    pid_t child = fork (); /* before the handlers, which it must not have */
+    while (child == 0)
+      pause ();
     vf_interrupt_install ();
     g_assert_true (vf_interrupt_check (&error));
-    pid_t child = fork ();
-    if (child == 0) {
-      signal (SIGTERM, SIG_DFL);
-      for (;;)
-        pause ();
-    }
     vf_interrupt_add_child (child);
     raise (SIGTERM);
     g_assert_true (vf_interrupted ());
