@@ -16,7 +16,8 @@
  * another machine.
  *
  * Times. A source's mtime is 1980-01-02 00:00 UTC plus 29 bits of its content's digest in seconds
- * (vf_content_mtime), a directory's the same of its listing (names and ids of its children). */
+ * (vf_content_mtime), a directory's the same of its listing (the ids of its children, which their
+ * names go into). */
 #pragma once
 
 #include "layers/digest.h"
@@ -46,8 +47,9 @@ typedef struct {
   guint32 name_length;
   guint32 first_child, n_children; /* of a directory */
   gboolean has_digest;             /* content is an object of the store */
-  VfDigest digest;                 /* of the content, object or inline */
-  const char *data;                /* inline content, target or template; NULL with an object */
+  VfDigest digest;                 /* of the content, object or inline; zeros for a directory */
+  const char *data; /* inline content, target or template; NULL with an object. Not terminated.
+                       Reading it may find the image bad: vf_image_status() after it tells */
 } VfImageNode;
 
 typedef struct VfImage VfImage;
@@ -59,6 +61,8 @@ VfImage *vf_image_ref (VfImage *image);
 void vf_image_unref (VfImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfImage, vf_image_unref)
 /* All below: thread-safe, lock-free, no allocation; 0 or -errno (-ENOENT, -EIO for damage). */
+/* 0, or -EIO once a read of the mapping failed. */
+int vf_image_status (const VfImage *image);
 const VfDigest *vf_image_id (const VfImage *image);
 guint32 vf_image_n_nodes (const VfImage *image);
 int vf_image_get (VfImage *image, guint32 index, VfImageNode *out_node);

@@ -26,7 +26,7 @@ gboolean vf_tree_add_view (VfTree *tree, const char *path, guint32 mode, const c
 gboolean vf_tree_add_symlink (VfTree *tree, const char *path, const char *target, GError **error);
 /* The type of what is at @path, 0 if nothing; @out_digest of its content (optional). */
 VfNodeType vf_tree_find (VfTree *tree, const char *path, VfDigest *out_digest);
-/* Sets the mtime of a .pyc or any other file explicitly; default is the content's. */
+/* The root included. */
 gsize vf_tree_n_nodes (VfTree *tree);
 
 /* Writes the image file: bit for bit the same for the same tree and @id. Computes ids and mtimes.
