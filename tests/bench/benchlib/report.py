@@ -1,0 +1,56 @@
+"""The table of docs/performance.md, between its markers."""
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+ORDER = ["venvfs", "ext4", "uv", "uv, compiling", "venv + pip", "virtualenv + pip"]
+
+
+def number(value, unit):
+    if value is None:
+        return ""
+    if unit == "s":
+        return f"{value:.2f} s"
+    if unit == "ms" and value < 100:
+        return f"{value:.1f} ms"
+    return f"{value:,.0f}" + ("" if unit == "inodes" else f" {unit}")
+
+
+def ratio(row):
+    """Each other contender's figure by venvfs', e.g. "uv × 12"."""
+    ours = row.values.get("venvfs")
+    if not ours or ours < 0:
+        return ""
+    return ", ".join(f"{name} × {value / ours:.3g}" for name, value in row.values.items()
+                     if name != "venvfs")
+
+
+def table(rows):
+    lines = ["| what | " + " | ".join(ORDER) + " | peers by venvfs | to reach | |",
+             "|---|" + "---:|" * len(ORDER) + "---|---|---|"]
+    for row in rows:
+        cells = [number(row.values.get(name), row.unit) for name in ORDER]
+        verdict = "" if row.reached is None else "reached" if row.reached else "**missed**"
+        what = row.what + (" (inodes)" if row.unit == "inodes" else "")
+        lines.append(f"| {what} | " + " | ".join(cells) + f" | {ratio(row)} | {row.target or ''} | {verdict} |")
+    return "\n".join(lines)
+
+
+def section(description, rows, rounds, slow_rounds):
+    lines = [f"- {label}: {text}" for label, text in description.items()]
+    lines.append(f"- medians of {rounds} interleaved rounds (the slow peers of {slow_rounds})")
+    return "\n".join([BEGIN, "", *lines, "", table(rows), "", END])
+
+
+def insert(document, text):
+    """@document with what stands between its markers replaced."""
+    begin, end = document.index(BEGIN), document.index(END) + len(END)
+    return document[:begin] + text + document[end:]
+
+
+def plain(rows):
+    """The same for a terminal."""
+    lines = []
+    for row in rows:
+        verdict = "" if row.reached is None else "  reached" if row.reached else "  MISSED"
+        values = ", ".join(f"{name} {number(value, row.unit)}" for name, value in row.values.items())
+        lines.append(f"{row.what}\n    {values}" + (f"  (to reach: {row.target}){verdict}" if row.target else ""))
+    return "\n".join(lines)
