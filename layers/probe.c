@@ -78,13 +78,14 @@ prepare_child (gpointer unused)
   prctl (PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static char **
-child_environment (void)
+char **
+vf_probe_environment (void)
 {
   char **env = g_get_environ ();
   char **names = g_listenv ();
   for (char **name = names; *name; name++)
-    if (g_str_has_prefix (*name, "PYTHON") || strcmp (*name, "__PYVENV_LAUNCHER__") == 0)
+    if (g_str_has_prefix (*name, "PYTHON") || strcmp (*name, "__PYVENV_LAUNCHER__") == 0 ||
+        strcmp (*name, "SOURCE_DATE_EPOCH") == 0)
       env = g_environ_unsetenv (env, *name);
   g_strfreev (names);
   return g_environ_setenv (env, "LC_ALL", "C.UTF-8", TRUE);
@@ -94,7 +95,7 @@ static gboolean
 start (Child *child, const char *path, GError **error)
 {
   const char *argv[] = {path, "-E", "-s", "-S", "-B", "-c", script, NULL};
-  g_auto (GStrv) env = child_environment ();
+  g_auto (GStrv) env = vf_probe_environment ();
   g_autoptr (GError) local = NULL;
   VF_AUTOFD null_fd = open ("/dev/null", O_RDONLY | O_CLOEXEC);
   int out[2], err[2];

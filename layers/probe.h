@@ -1,7 +1,7 @@
 /* The probe behind interpreter.h: starts a Python, asks, and reads its answer.
  *
  * What is started may be anything: it is given a time and 4 MiB of output, and is killed with all
- * it started. Used by interpreter.c alone. */
+ * it started. Used by interpreter.c; the environment by compiler.c too. */
 #pragma once
 
 #include "layers/interpreter.h"
@@ -13,6 +13,9 @@ G_BEGIN_DECLS
 /* Runs the probe script (probe.py) on @path. NULL with VF_ERROR_INVALID, the message beginning with
  * @path. Blocks. The result's probe_id is not set. */
 VfInterpreter *vf_probe_run (const char *path, gint64 timeout_usec, GError **error);
+/* The variables an interpreter of ours starts with: the caller's without those that change what
+ * Python does. The caller frees. */
+char **vf_probe_environment (void);
 /* Changes with the script: cached answers of another script are not used. */
 const char *vf_probe_script_id (void);
 
