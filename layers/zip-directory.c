@@ -168,15 +168,17 @@ read_end (VfZip *zip, Layout *layout, GError **error)
 /* --- Extra fields --- */
 
 /* A ZIP64 field holds 64 bits for each value that is saturated in the header, in this order, and
- * nothing else (APPNOTE 4.5.3). */
+ * nothing else (APPNOTE 4.5.3). A local header's has both sizes; some writers (Bazel's) put it
+ * there even where the plain ones say the same. */
 static gboolean
 take_zip64 (const guint8 *field, gsize length, VfZipSizes *sizes, gboolean local)
 {
   guint64 *values[] = {&sizes->size, &sizes->compressed, local ? NULL : &sizes->offset};
+  gboolean both = local && length == 16;
   for (guint i = 0; i < G_N_ELEMENTS (values); i++) {
-    if (!values[i] || *values[i] != G_MAXUINT32)
+    if (!values[i] || (*values[i] != G_MAXUINT32 && !both))
       continue;
-    if (length < 8)
+    if (length < 8 || (*values[i] != G_MAXUINT32 && *values[i] != vf_get_u64 (field)))
       return FALSE;
     *values[i] = vf_get_u64 (field);
     field += 8;
