@@ -1,5 +1,11 @@
 #!/usr/bin/env python3
-"""Turns a text file into C string literals, to be included as an initialiser: embed.py INPUT OUTPUT."""
+"""Turns a text file into C string literals, to be included as an initialiser:
+
+    embed.py [--template] INPUT OUTPUT
+
+With --template, @path:sh@ and @prompt:sh@ (any dialect, or none) become references of layers/view.h.
+"""
+import re
 import sys
 
 
@@ -8,8 +14,16 @@ def literal(line):
     return f'"{text}"\n'
 
 
-source, target = sys.argv[1:]
+def reference(match):
+    noun, dialect = match.groups()
+    kind = noun if not dialect else dialect if noun == b'path' else noun + b'-' + dialect
+    return b'\1' + kind + b'\2'
+
+
+*options, source, target = sys.argv[1:]
 with open(source, 'rb') as file:
-    lines = file.read().splitlines(keepends=True)
+    data = file.read()
+if options == ['--template']:
+    data = re.sub(rb'@(path|prompt)(?::([a-z0-9]+))?@', reference, data)
 with open(target, 'w', encoding='ascii') as file:
-    file.writelines(map(literal, lines))
+    file.writelines(map(literal, data.splitlines(keepends=True)))
