@@ -44,6 +44,11 @@ void vf_object_map_free (VfObjectMap *map); /* one that is not handed over after
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfObjectMap, vf_object_map_free)
 gboolean vf_object_batch_add_map (VfObjectBatch *batch, const VfDigest *digest, VfObjectMap *map,
                                   guint64 *out_new_bytes, GError **error);
+/* A small file that refers to objects (or to one that does), for vf_store_put() together with them:
+ * commit puts it in its place after all objects are durable; wheels/ come last, when everything
+ * else is. So many packages cost one sync in all. */
+gboolean vf_object_batch_put (VfObjectBatch *batch, const char *relative, const void *data,
+                              gsize length, GError **error);
 /* Makes everything added durable and visible. A batch can be committed once. */
 gboolean vf_object_batch_commit (VfObjectBatch *batch, GError **error);
 

@@ -60,13 +60,27 @@ const char *vf_store_tmp_path (VfStoreTmp *tmp); /* absolute */
 void vf_store_tmp_free (VfStoreTmp *tmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfStoreTmp, vf_store_tmp_free)
 
-/* Puts @data at @relative (e.g. "packages/<hex>"), durable and whole, if nothing is there yet; what
- * is there is freshened (its mtime set to now), taken back from trash/ if a sweep just moved it.
- * For content-addressed small files: packages/, wheels/, bytecode/, images/. */
+/* How long a thing that nothing reaches is safe from a sweep that runs beside writers, and how old
+ * it may be before a writer that relies on it sets its mtime to now. Both in seconds. */
+#define VF_STORE_GRACE_SECONDS   (24 * 3600)
+#define VF_STORE_FRESHEN_SECONDS 3600
+
+/* Puts @data at @relative (e.g. "packages/<hex>"), whole and durable on return, mode 0444. What is
+ * there with the same content is freshened, with another one replaced. For small files that are
+ * named by what they say: packages/, wheels/, bytecode/. Holds: a write lease of the caller's. */
 gboolean
 vf_store_put (VfStore *store, const char *relative, const void *data, gsize length, GError **error);
-/* TRUE if @relative is there (taken back from trash/ if need be); freshens it. */
+/* Moves the file @name of @dir_fd (a VfStoreTmp's; fsynced already) to @relative, mode 0444, and
+ * makes the rename durable. If something is there it is freshened and @name removed. For images.
+ * Holds: a write lease of the caller's. */
+gboolean vf_store_publish (VfStore *store, int dir_fd, const char *name, const char *relative,
+                           GError **error);
+/* TRUE if @relative is a regular file in its place, and freshens it, so that a sweep leaves it as
+ * long as the caller's write lease needs it. A writer calls this before it relies on anything that
+ * it did not write itself; FALSE means to make it anew. @out_st (optional): before freshening. */
+struct stat;
 gboolean vf_store_reuse (VfStore *store, const char *relative);
+gboolean vf_store_reuse_stat (VfStore *store, const char *relative, struct stat *out_st);
 /* Reads a small file; NULL with VF_ERROR_NOT_FOUND if absent. */
 GBytes *vf_store_get (VfStore *store, const char *relative, GError **error);
 

@@ -1,0 +1,17 @@
+/* Steps of putting a file into its place, for those who put many at once (object-batch.c). */
+#pragma once
+
+#include "layers/store.h"
+
+G_BEGIN_DECLS
+
+/* Whether @relative is there with exactly this content; freshens it then. */
+gboolean
+vf_store_has_content (VfStore *store, const char *relative, const void *data, gsize length);
+/* Renames @name of @dir_fd to @relative, making its directory first if need be. Not durable until
+ * vf_store_sync_parent(). */
+gboolean
+vf_store_place (VfStore *store, int dir_fd, const char *name, const char *relative, GError **error);
+gboolean vf_store_sync_parent (VfStore *store, const char *relative, GError **error);
+
+G_END_DECLS

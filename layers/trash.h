@@ -1,0 +1,29 @@
+/* The trash: where a sweep and a deletion put things in one rename, to be removed after.
+ *
+ *   trash/sweep/<relative, '/' as ':'>   what a sweep has renamed; one sweep at a time
+ *   trash/quarantine/<relative, '/' as ':'>-<random>   what the check found damaged (check.h)
+ *   trash/env-<name>-<random>            deleted environments
+ *
+ * A sweep that runs beside writers may rename something in the very moment in which a writer
+ * freshens it; it looks again after the rename and puts it back. In between, and if it is killed in
+ * between, the thing is found here by its predictable name: readers look at it in place, writers
+ * take it back if it is fresh. (Were it old, its own references may be in the trash too.) */
+#pragma once
+
+#include <sys/stat.h>
+
+#include "layers/store.h"
+
+G_BEGIN_DECLS
+
+#define VF_TRASH_SWEEP "trash/sweep"
+
+/* "objects/ab/cd" → "trash/sweep/objects:ab:cd" */
+char *vf_trash_path (const char *relative);
+/* Whether the regular file @trash_path is there and was freshened within the time of grace: then a
+ * sweep that lives puts it back, and the next one does so for one that was killed. */
+gboolean vf_trash_is_fresh (VfStore *store, const char *trash_path, struct stat *out_st);
+/* The reverse, of the last component; NULL if it is no such name. */
+char *vf_trash_origin (const char *name);
+
+G_END_DECLS
