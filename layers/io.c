@@ -139,10 +139,10 @@ vf_make_path (int dir_fd, const char *path, const char *what, GError **error)
   }
 }
 
-static gboolean remove_children (int fd, dev_t device, const char *what, GError **error);
+static gboolean remove_children (int fd, const char *what, GError **error);
 
 static gboolean
-remove_entry (int dir_fd, const char *name, dev_t device, const char *what, GError **error)
+remove_entry (int dir_fd, const char *name, const char *what, GError **error)
 {
   if (unlinkat (dir_fd, name, 0) == 0 || errno == ENOENT)
     return TRUE;
@@ -152,14 +152,15 @@ remove_entry (int dir_fd, const char *name, dev_t device, const char *what, GErr
   VF_AUTOFD fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == EACCES && fchmodat (dir_fd, name, 0700, 0) == 0)
     fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  struct stat st;
-  if (fd < 0 || fstat (fd, &st) < 0)
+  struct statx st;
+  if (fd < 0 || statx (fd, "", AT_EMPTY_PATH, STATX_MODE, &st) < 0)
     return vf_error_errno (error, errno, "%s: cannot open %s", what, name);
-  if (st.st_dev != device)
+  /* Device numbers would not tell a bind mount of the same file system. */
+  if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
     return vf_error_errno (error, EXDEV, "%s: %s is a mount point", what, name);
-  if ((st.st_mode & S_IRWXU) != S_IRWXU)
+  if ((st.stx_mode & S_IRWXU) != S_IRWXU)
     fchmod (fd, 0700);
-  if (!remove_children (fd, device, what, error))
+  if (!remove_children (fd, what, error))
     return FALSE;
   if (unlinkat (dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
     return vf_error_errno (error, errno, "%s: cannot remove %s", what, name);
@@ -167,16 +168,18 @@ remove_entry (int dir_fd, const char *name, dev_t device, const char *what, GErr
 }
 
 static gboolean
-remove_children (int fd, dev_t device, const char *what, GError **error)
+remove_children (int fd, const char *what, GError **error)
 {
-  DIR *dir = fdopendir (dup (fd));
+  VF_AUTOFD list_fd = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+  DIR *dir = list_fd < 0 ? NULL : fdopendir (list_fd);
   if (!dir)
     return vf_error_errno (error, errno, "%s: cannot list", what);
+  vf_fd_steal (&list_fd);
   gboolean ok = TRUE;
   struct dirent *entry;
   while (ok && (entry = readdir (dir)))
     if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      ok = remove_entry (fd, entry->d_name, device, what, error);
+      ok = remove_entry (fd, entry->d_name, what, error);
   closedir (dir);
   return ok;
 }
@@ -184,8 +187,5 @@ remove_children (int fd, dev_t device, const char *what, GError **error)
 gboolean
 vf_remove_tree (int dir_fd, const char *name, const char *what, GError **error)
 {
-  struct stat st;
-  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return errno == ENOENT ? TRUE : vf_error_errno (error, errno, "%s: cannot stat", what);
-  return remove_entry (dir_fd, name, st.st_dev, what, error);
+  return remove_entry (dir_fd, name, what, error);
 }
