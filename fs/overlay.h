@@ -59,7 +59,7 @@ VfOverlay *vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GErr
 void vf_overlay_free (VfOverlay *overlay);
 
 /* The mount point as it is now; TRUE when it differs from the former: the session then invalidates
- * what vf_overlay_foreach_view() names. Cheap. */
+ * what vf_overlay_foreach_view() names: the views that were looked at so far. Cheap. */
 gboolean vf_overlay_set_mount_point (VfOverlay *overlay, const char *path);
 typedef void (*VfOverlayViewFunc) (guint64 id, gpointer user_data);
 void vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayViewFunc func, gpointer user_data);

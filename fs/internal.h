@@ -1,0 +1,204 @@
+/* What the parts of the overlay share. Nothing outside fs/overlay_lib includes it.
+ *
+ * Locks, in the order in which they may be taken:
+ *
+ *   1. a node's turn (vf_overlay_begin_turn): held by who makes or fills the upper copy of a file,
+ *      for as long as copying its bytes takes. Two at once are never taken.
+ *   2. overlay->tree, readers and one writer: that names and places are what they are. Held reading
+ *      from resolving a node until a descriptor of it is there; held writing by whatever changes a
+ *      name, a place or which bytes a node has. Never held while a file's bytes are read, written
+ * or copied.
+ *   3. the mutexes inside the table, the descriptors, the listings and the views: for one call
+ * each.
+ *
+ * So a rename of a directory waits for whoever walks through it, a copy-up of a gigabyte makes
+ * nobody wait but those who want that file, and nobody waits for a lock with an inner one held.
+ *
+ * Names of functions: vf_overlay_* are calls of the contract (overlay.h) and take the locks they
+ * need; the others say what their caller holds. */
+#pragma once
+
+#include "fs/beneath.h"
+#include "fs/descriptors.h"
+#include "fs/marks.h"
+#include "fs/overlay.h"
+#include "fs/upper.h"
+#include "layers/io.h"
+
+G_BEGIN_DECLS
+
+typedef struct VfListings VfListings;
+typedef struct VfViews VfViews;
+
+struct VfOverlay {
+  GMutex images_lock; /* innermost, as those inside the table and the caches */
+  GPtrArray *images;  /* of VfImage: all that this mount has shown or has a renamed directory of;
+                         none is taken out before the end, so a borrowed one stays [lock: images] */
+  VfImage *newest;    /* what is shown; one of images [lock: tree] */
+  VfStore *store;     /* referenced; constant as all below */
+  int upper_fd;       /* O_PATH */
+  int work_fd;        /* O_PATH */
+  uid_t uid;          /* who owns image nodes */
+  gid_t gid;
+  gboolean privileged; /* may give files away */
+
+  GRWLock tree;
+  GMutex turns_lock;
+  GCond turns_changed;
+  GHashTable *turns; /* set of node ids that have their turn; [lock: turns_lock] */
+  gint last_temporary;
+
+  VfUpper *upper;
+  VfDescriptors *descriptors;
+  VfListings *listings;
+  VfViews *views;
+};
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfOverlay, vf_overlay_free)
+
+/* ---- resolve.c: from a node id to what it is and where it stands */
+
+typedef struct {
+  VfUpperNode upper; /* its record; flags 0 when it has none */
+  gboolean present;  /* an object of the upper stands for it */
+  VfImage *image;    /* what is below: NULL if nothing; borrowed */
+  VfImageNode lower; /* valid if image is set */
+  gboolean directory;
+  gboolean removed; /* its name is gone */
+} VfNode;
+
+/* Holds: tree. -ESTALE when nobody knows @id. */
+int vf_node_resolve (VfOverlay *overlay, guint64 id, VfNode *out_node);
+/* The same, and -ENOTDIR or -ENOENT unless it is a directory that can have entries. */
+int vf_node_resolve_directory (VfOverlay *overlay, guint64 id, VfNode *out_node);
+
+/* Where the object of a present node stands. */
+typedef struct {
+  VfDescriptor *directory; /* NULL: dir_fd is the overlay's own */
+  int dir_fd;
+  char name[VF_NAME_BYTES];
+} VfPlace;
+/* Holds: tree, until the place has been used. */
+int vf_place_find (VfOverlay *overlay, const VfNode *node, VfPlace *out_place);
+void vf_place_clear (VfPlace *place);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VfPlace, vf_place_clear)
+
+/* A reference to an O_PATH descriptor of a present directory. Holds: tree. */
+int vf_directory_open (VfOverlay *overlay, guint64 id, VfDescriptor **out_descriptor);
+/* "<id in hex>": an orphan's name in work/. */
+void vf_orphan_name (guint64 id, char out_name[VF_NAME_BYTES]);
+/* A name in work/ that nothing has. */
+void vf_temporary_name (VfOverlay *overlay, char out_name[VF_NAME_BYTES]);
+
+/* The number in overlay->images of the image called @id, which is opened from the store if this
+ * mount has not used it yet; or -errno. */
+int vf_image_number (VfOverlay *overlay, const VfDigest *id);
+VfImage *vf_image_numbered (VfOverlay *overlay, guint number);
+
+/* ---- child.c: which side a name in a directory is on */
+
+typedef struct {
+  VfUpperNode upper; /* as it would be recorded; flags 0 when the upper has nothing */
+  struct stat st;    /* of the upper's object */
+  gboolean whiteout; /* the upper has a whiteout there */
+  VfImage *image;    /* of lower */
+  VfImageNode lower; /* the image's child, or what a present directory stands for */
+  gboolean below;    /* the image beneath the parent has an entry of this name, visible or not */
+  gboolean directory;
+  guint64 id;
+} VfChild;
+
+/* 0, -ENOENT (the fields whiteout and below are valid then), or another error.
+ * @dir_fd: the parent's object in the upper, -1 if it has none. Holds: tree. */
+int vf_child_find (VfOverlay *overlay, const VfNode *parent, int dir_fd, const char *name,
+                   VfChild *out_child);
+/* Opens the parent's directory as needed. */
+int
+vf_child_find_in (VfOverlay *overlay, const VfNode *parent, const char *name, VfChild *out_child);
+/* Checks a name that a caller gave: -EINVAL, -ENAMETOOLONG or 0. */
+int vf_name_check (const char *name);
+
+/* The path of an image's node in that image; owned by the caller, NULL if damaged. */
+char *vf_image_path_of (VfImage *image, const VfImageNode *node);
+
+/* ---- attributes.c */
+
+void vf_entry_of_lower (VfOverlay *overlay, const VfImageNode *lower, gboolean removed,
+                        VfEntry *out_entry);
+/* @st: what the upper says. Holds: tree. */
+int vf_entry_of_upper (VfOverlay *overlay, const VfUpperNode *upper, VfImage *image,
+                       const VfImageNode *lower, const struct stat *st, VfEntry *out_entry);
+/* @count: as the answer to a lookup, which puts a node of the upper into the table; otherwise only
+ * the id and the type are filled. Holds: tree. */
+int vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, gboolean count,
+                       VfEntry *out_entry);
+/* The attributes of what was just made at @name, counting a lookup of it. Holds: tree writing. */
+int vf_entry_of_new (VfOverlay *overlay, guint64 parent, int dir_fd, const char *name,
+                     VfEntry *out_entry);
+
+/* ---- copyup.c */
+
+/* Makes sure that @id, a directory, has an object in the upper. Holds: tree writing. */
+int vf_copyup_directory (VfOverlay *overlay, guint64 id);
+
+typedef enum {
+  VF_COPYUP_STUB,  /* mode, owner, times and name of its own; the bytes stay the store's */
+  VF_COPYUP_BYTES, /* its own bytes too */
+} VfCopyupDepth;
+/* Makes sure that @id, not a directory, has an object in the upper. Holds: nothing. */
+int vf_copyup_file (VfOverlay *overlay, guint64 id, VfCopyupDepth depth);
+/* The same. Holds: the node's turn. */
+int vf_copyup_file_in_turn (VfOverlay *overlay, guint64 id, VfCopyupDepth depth);
+
+void vf_overlay_begin_turn (VfOverlay *overlay, guint64 id);
+void vf_overlay_end_turn (VfOverlay *overlay, guint64 id);
+
+/* ---- whiteout.c: taking things away. All hold: tree writing. */
+
+int vf_whiteout_make (int dir_fd, const char *name);
+gboolean vf_stat_is_whiteout (const struct stat *st);
+/* Takes the upper's object @name away from @dir_fd, leaving a whiteout there if @whiteout. What the
+ * kernel remembers moves to work/ and becomes an orphan, the rest is deleted. */
+int vf_take_away (VfOverlay *overlay, guint64 parent, int dir_fd, const char *name,
+                  const VfChild *child, gboolean whiteout);
+/* The name of a node that is only the image's is gone: remembered until the kernel forgets it. */
+void vf_lower_removed (VfOverlay *overlay, const VfChild *child);
+/* Deletes an object of work/, with the whiteouts in it if it is a directory. */
+void vf_work_delete (VfOverlay *overlay, const char *name, gboolean directory);
+
+/* ---- listing.c */
+
+VfListings *vf_listings_new (void);
+void vf_listings_free (VfListings *listings);
+/* An entry has come into a directory or gone. @below: the image has that name there, too. */
+void vf_directory_gained (VfOverlay *overlay, guint64 directory, const char *name, gboolean below,
+                          gboolean is_directory);
+void vf_directory_lost (VfOverlay *overlay, guint64 directory, const char *name, gboolean below,
+                        gboolean is_directory);
+/* The directory itself is gone. */
+void vf_listings_drop (VfListings *listings, guint64 directory);
+/* 1 if nothing is visible in it, 0 if something is, -errno. Holds: tree. */
+int vf_directory_is_empty (VfOverlay *overlay, const VfNode *node);
+int vf_child_is_empty (VfOverlay *overlay, const VfChild *child, const char *name);
+/* How many directories are in a present directory that is merged. Holds: tree. */
+int vf_directory_count (VfOverlay *overlay, guint64 id, VfImage *image, const VfImageNode *lower);
+
+/* ---- views.c */
+
+VfViews *vf_views_new (const char *prompt, const char *mount_point);
+void vf_views_free (VfViews *views);
+/* The bytes of a view as of now, or NULL if its template is damaged; owned by the caller. */
+GBytes *vf_views_render (VfViews *views, const VfImageNode *node);
+
+/* ---- data.c */
+
+/* A descriptor to write to, copying up first where need be. Holds: nothing, or the node's turn as
+ * @in_turn says. */
+int vf_node_open_writable (VfOverlay *overlay, guint64 id, gboolean in_turn,
+                           VfDescriptor **out_descriptor);
+
+/* Where the bytes of a node are; a view's or inline ones in @out_bytes. Holds: tree. */
+int vf_node_open_bytes (VfOverlay *overlay, const VfNode *node, VfDescriptor **out_descriptor,
+                        GBytes **out_bytes);
+
+G_END_DECLS

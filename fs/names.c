@@ -1,0 +1,266 @@
+/* Making names: files, directories, symlinks, special files and further names of a file.
+ *
+ * Where nothing stands in the upper, the object is made in place, so that the upper's file system
+ * applies a setgid directory and default ACLs. Where a whiteout stands, it is made in work/ and
+ * takes the whiteout's place in one step; what the directory would have given it is done here then.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/internal.h"
+
+typedef struct {
+  const VfCaller *caller;
+  mode_t mode;
+  dev_t rdev;
+  const char *target; /* a symlink's */
+} Wanted;
+
+/* Where a name is to be made: its directory, which is in the upper now. */
+typedef struct {
+  guint64 parent;
+  const char *name;
+  VfDescriptor *directory;
+  struct stat st; /* the directory's */
+  VfChild child;  /* what is beneath: nothing, or a whiteout */
+} Site;
+
+static void
+site_clear (Site *site)
+{
+  g_clear_pointer (&site->directory, vf_descriptor_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Site, site_clear)
+
+/* Holds: tree writing. -EEXIST when there is something. */
+static int
+site_open (VfOverlay *overlay, guint64 parent, const char *name, Site *out_site)
+{
+  VfNode node;
+  out_site->parent = parent;
+  out_site->name = name;
+  int result = vf_node_resolve_directory (overlay, parent, &node);
+  if (result == 0)
+    result = vf_child_find_in (overlay, &node, name, &out_site->child);
+  if (result != -ENOENT || node.removed)
+    return result == 0 ? -EEXIST : result;
+  result = vf_copyup_directory (overlay, parent);
+  if (result == 0)
+    result = vf_directory_open (overlay, parent, &out_site->directory);
+  if (result < 0)
+    return result;
+  return fstat (out_site->directory->fd, &out_site->st) < 0 ? -errno : 0;
+}
+
+/* @out_fd: of a regular file, open for writing. */
+static int
+make_object (int dir_fd, const char *name, const Wanted *wanted, int *out_fd)
+{
+  switch (wanted->mode & S_IFMT) {
+  case S_IFREG:
+    *out_fd = vf_beneath_open (dir_fd, name, O_RDWR | O_CREAT | O_EXCL, wanted->mode & 07777);
+    return MIN (*out_fd, 0);
+  case S_IFDIR:
+    return mkdirat (dir_fd, name, wanted->mode & 07777) < 0 ? -errno : 0;
+  case S_IFLNK:
+    return symlinkat (wanted->target, dir_fd, name) < 0 ? -errno : 0;
+  default:
+    return mknodat (dir_fd, name, wanted->mode, wanted->rdev) < 0 ? -errno : 0;
+  }
+}
+
+/* The caller's, with the group of a setgid directory. An unprivileged daemon can give it no other
+ * owner than its own, and a group only if it is a member. */
+static int
+give_to_caller (VfOverlay *overlay, const Site *site, int dir_fd, const char *name,
+                const Wanted *wanted, gboolean in_place)
+{
+  gboolean inherits = (site->st.st_mode & S_ISGID) != 0;
+  uid_t uid = overlay->privileged ? wanted->caller->uid : (uid_t)-1;
+  gid_t gid = inherits ? site->st.st_gid : wanted->caller->gid;
+  if (in_place && inherits)
+    gid = (gid_t)-1;
+  if ((uid == (uid_t)-1 || uid == geteuid ()) && (gid == (gid_t)-1 || gid == getegid ()))
+    uid = gid = (gid_t)-1;
+  else if (fchownat (dir_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && overlay->privileged)
+    return -errno;
+
+  /* A change of owner takes setuid and setgid away; work/ gives no setgid on. */
+  mode_t mode = wanted->mode & 07777;
+  gboolean gives_on = S_ISDIR (wanted->mode) && inherits && !in_place;
+  gboolean lost = (uid != (uid_t)-1 || gid != (gid_t)-1) && (mode & (S_ISUID | S_ISGID));
+  if ((!gives_on && !lost) || S_ISLNK (wanted->mode))
+    return 0;
+  VfProcPath path;
+  VF_AUTOFD fd = vf_beneath_open (dir_fd, name, O_PATH, 0);
+  if (fd < 0)
+    return fd;
+  return chmod (vf_proc_path (&path, fd, NULL), mode | (gives_on ? S_ISGID : 0)) < 0 ? -errno : 0;
+}
+
+static void
+unmake (int dir_fd, const char *name, const Wanted *wanted)
+{
+  unlinkat (dir_fd, name, S_ISDIR (wanted->mode) ? AT_REMOVEDIR : 0);
+}
+
+static int
+make_in_place (VfOverlay *overlay, const Site *site, const Wanted *wanted, int *out_fd)
+{
+  int result = make_object (site->directory->fd, site->name, wanted, out_fd);
+  if (result < 0)
+    return result;
+  result = give_to_caller (overlay, site, site->directory->fd, site->name, wanted, TRUE);
+  if (result < 0)
+    unmake (site->directory->fd, site->name, wanted);
+  return result;
+}
+
+/* A directory in the place of a whiteout must hide what the image has there. */
+static int
+make_opaque (VfOverlay *overlay, const char *temporary)
+{
+  VF_AUTOFD fd = vf_beneath_open_forced (overlay->work_fd, temporary, O_RDONLY | O_DIRECTORY);
+  return fd < 0 ? fd : vf_mark_set_opaque (fd);
+}
+
+static int
+replace_whiteout (VfOverlay *overlay, const char *temporary, int dir_fd, const char *name,
+                  gboolean is_directory)
+{
+  if (!is_directory)
+    return renameat (overlay->work_fd, temporary, dir_fd, name) < 0 ? -errno : 0;
+  if (renameat2 (overlay->work_fd, temporary, dir_fd, name, RENAME_EXCHANGE) < 0)
+    return -errno;
+  unlinkat (overlay->work_fd, temporary, 0);
+  return 0;
+}
+
+static int
+make_over_whiteout (VfOverlay *overlay, const Site *site, const Wanted *wanted, int *out_fd)
+{
+  char temporary[VF_NAME_BYTES];
+  vf_temporary_name (overlay, temporary);
+  int result = make_object (overlay->work_fd, temporary, wanted, out_fd);
+  if (result < 0)
+    return result;
+  result = give_to_caller (overlay, site, overlay->work_fd, temporary, wanted, FALSE);
+  if (result == 0 && S_ISDIR (wanted->mode))
+    result = make_opaque (overlay, temporary);
+  if (result == 0)
+    result = replace_whiteout (overlay, temporary, site->directory->fd, site->name,
+                               S_ISDIR (wanted->mode));
+  if (result < 0)
+    unmake (overlay->work_fd, temporary, wanted);
+  return result;
+}
+
+static int
+make_node (VfOverlay *overlay, const Wanted *wanted, guint64 parent, const char *name,
+           VfEntry *out_entry)
+{
+  g_autoptr (GRWLockWriterLocker) locker = g_rw_lock_writer_locker_new (&overlay->tree);
+  g_auto (Site) site = {0};
+  VF_AUTOFD fd = -1;
+  int result = site_open (overlay, parent, name, &site);
+  if (result == 0)
+    result = site.child.whiteout ? make_over_whiteout (overlay, &site, wanted, &fd)
+                                 : make_in_place (overlay, &site, wanted, &fd);
+  if (result < 0)
+    return result;
+  vf_directory_gained (overlay, parent, name, site.child.below, S_ISDIR (wanted->mode));
+  result = vf_entry_of_new (overlay, parent, site.directory->fd, name, out_entry);
+  /* The next thing to happen is a write, whatever the mode allows. */
+  if (result == 0 && fd >= 0)
+    vf_descriptor_unref (vf_descriptors_add (overlay->descriptors, out_entry->id,
+                                             VF_DESCRIPTOR_WRITE, vf_fd_steal (&fd), 0,
+                                             G_MAXUINT64));
+  return result;
+}
+
+/* A character device 0:0 would be a whiteout. */
+int
+vf_overlay_mknod (VfOverlay *overlay, const VfCaller *caller, guint64 parent, const char *name,
+                  mode_t mode, dev_t rdev, VfEntry *out_entry)
+{
+  if (S_ISDIR (mode) || S_ISLNK (mode))
+    return -EINVAL;
+  if (S_ISCHR (mode) && rdev == 0)
+    return -EPERM;
+  if ((mode & S_IFMT) == 0)
+    mode |= S_IFREG;
+  Wanted wanted = {.caller = caller, .mode = mode, .rdev = rdev};
+  return make_node (overlay, &wanted, parent, name, out_entry);
+}
+
+int
+vf_overlay_mkdir (VfOverlay *overlay, const VfCaller *caller, guint64 parent, const char *name,
+                  mode_t mode, VfEntry *out_entry)
+{
+  Wanted wanted = {.caller = caller, .mode = S_IFDIR | (mode & 07777)};
+  return make_node (overlay, &wanted, parent, name, out_entry);
+}
+
+int
+vf_overlay_symlink (VfOverlay *overlay, const VfCaller *caller, const char *target, guint64 parent,
+                    const char *name, VfEntry *out_entry)
+{
+  Wanted wanted = {.caller = caller, .mode = S_IFLNK | 0777, .target = target};
+  return make_node (overlay, &wanted, parent, name, out_entry);
+}
+
+static int
+link_over_whiteout (VfOverlay *overlay, const VfPlace *from, const Site *site)
+{
+  char temporary[VF_NAME_BYTES];
+  vf_temporary_name (overlay, temporary);
+  if (linkat (from->dir_fd, from->name, overlay->work_fd, temporary, 0) < 0)
+    return -errno;
+  int result = replace_whiteout (overlay, temporary, site->directory->fd, site->name, FALSE);
+  if (result < 0)
+    unlinkat (overlay->work_fd, temporary, 0);
+  return result;
+}
+
+/* Holds: tree writing. */
+static int
+link_present (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *new_name,
+              VfEntry *out_entry)
+{
+  VfNode node;
+  g_auto (Site) site = {0};
+  g_auto (VfPlace) from = {0};
+  int result = vf_node_resolve (overlay, id, &node);
+  if (result == 0 && node.removed)
+    result = -ENOENT;
+  if (result == 0 && !node.present)
+    result = -ESTALE;
+  if (result == 0)
+    result = site_open (overlay, new_parent, new_name, &site);
+  if (result == 0)
+    result = vf_place_find (overlay, &node, &from);
+  if (result < 0)
+    return result;
+  if (site.child.whiteout)
+    result = link_over_whiteout (overlay, &from, &site);
+  else if (linkat (from.dir_fd, from.name, site.directory->fd, new_name, 0) < 0)
+    result = -errno;
+  if (result < 0)
+    return result;
+  vf_directory_gained (overlay, new_parent, new_name, site.child.below, FALSE);
+  return vf_entry_of_new (overlay, new_parent, site.directory->fd, new_name, out_entry);
+}
+
+int
+vf_overlay_link (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *new_name,
+                 VfEntry *out_entry)
+{
+  int result = vf_copyup_file (overlay, id, VF_COPYUP_STUB);
+  if (result < 0)
+    return result == -EISDIR ? -EPERM : result;
+  g_autoptr (GRWLockWriterLocker) locker = g_rw_lock_writer_locker_new (&overlay->tree);
+  return link_present (overlay, id, new_parent, new_name, out_entry);
+}

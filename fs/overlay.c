@@ -1,0 +1,138 @@
+/* Making and ending an overlay. */
+#include "fs/overlay.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "fs/internal.h"
+#include "layers/error.h"
+
+/* Of one mount. A process that serves hundreds raises its limit on descriptors (fs/main.c). */
+#define MAX_DESCRIPTORS 64
+
+static int
+open_directory (int environment_fd, const char *name, GError **error)
+{
+  if (mkdirat (environment_fd, name, 0755) < 0 && errno != EEXIST) {
+    vf_error_errno (error, errno, "%s: cannot make the directory", name);
+    return -1;
+  }
+  int fd = vf_beneath_open (environment_fd, name, O_PATH | O_DIRECTORY, 0);
+  if (fd < 0)
+    vf_error_errno (error, -fd, "%s: cannot open the directory", name);
+  return fd;
+}
+
+/* What a former daemon left in work/ belongs to nobody any more. */
+static gboolean
+empty_work (int work_fd, GError **error)
+{
+  int fd = vf_beneath_open_forced (work_fd, ".", O_RDONLY | O_DIRECTORY);
+  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
+  if (!stream)
+    return vf_error_errno (error, fd < 0 ? -fd : errno, "work: cannot list");
+  gboolean ok = TRUE;
+  struct dirent *entry;
+  while (ok && (entry = readdir (stream)))
+    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
+      ok = vf_remove_tree (dirfd (stream), entry->d_name, entry->d_name, error);
+  closedir (stream);
+  return ok;
+}
+
+/* Marks and whiteouts must work there; both directories must be of one file system. */
+static gboolean
+probe_upper (VfOverlay *overlay, GError **error)
+{
+  struct stat upper, work;
+  if (fstat (overlay->upper_fd, &upper) < 0 || fstat (overlay->work_fd, &work) < 0)
+    return vf_error_errno (error, errno, "upper: cannot stat");
+  if (upper.st_dev != work.st_dev)
+    return vf_error_set (error, VF_ERROR_INVALID,
+                         "upper: not on the same file system as the directory work beside it");
+  VfProcPath path;
+  char name[VF_NAME_BYTES];
+  vf_proc_path (&path, overlay->work_fd, NULL);
+  if (setxattr (path.text, "user.overlay.probe", "y", 1, 0) < 0)
+    return vf_error_errno (
+        error, errno, "upper: its file system keeps no user attributes, which an overlay needs");
+  removexattr (path.text, "user.overlay.probe");
+  vf_temporary_name (overlay, name);
+  int result = vf_whiteout_make (overlay->work_fd, name);
+  if (result < 0)
+    return vf_error_errno (error, -result, "upper: its file system allows no whiteouts");
+  unlinkat (overlay->work_fd, name, 0);
+  return TRUE;
+}
+
+static void
+choose_owner (VfOverlay *overlay, gboolean owner_is_mounter)
+{
+  struct stat upper;
+  overlay->privileged = geteuid () == 0;
+  overlay->uid = geteuid ();
+  overlay->gid = getegid ();
+  if (!owner_is_mounter && fstat (overlay->upper_fd, &upper) == 0) {
+    overlay->uid = upper.st_uid;
+    overlay->gid = upper.st_gid;
+  }
+}
+
+VfOverlay *
+vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
+{
+  g_autoptr (VfOverlay) overlay = g_new0 (VfOverlay, 1);
+  g_rw_lock_init (&overlay->tree);
+  g_mutex_init (&overlay->turns_lock);
+  g_mutex_init (&overlay->images_lock);
+  g_cond_init (&overlay->turns_changed);
+  overlay->work_fd = -1;
+  overlay->upper_fd = open_directory (options->environment_fd, "upper", error);
+  if (overlay->upper_fd >= 0)
+    overlay->work_fd = open_directory (options->environment_fd, "work", error);
+  if (overlay->work_fd < 0 || !empty_work (overlay->work_fd, error) ||
+      !probe_upper (overlay, error))
+    return NULL;
+  choose_owner (overlay, options->owner_is_mounter);
+  overlay->turns = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  overlay->images = g_ptr_array_new_with_free_func ((GDestroyNotify)vf_image_unref);
+  overlay->newest = image;
+  g_ptr_array_add (overlay->images, vf_image_ref (image));
+  overlay->store = vf_store_ref (options->store);
+  overlay->upper = vf_upper_new ();
+  overlay->descriptors = vf_descriptors_new (MAX_DESCRIPTORS);
+  overlay->listings = vf_listings_new ();
+  overlay->views = vf_views_new (options->prompt, options->mount_point);
+  return g_steal_pointer (&overlay);
+}
+
+void
+vf_overlay_free (VfOverlay *overlay)
+{
+  if (!overlay)
+    return;
+  vf_views_free (overlay->views);
+  vf_listings_free (overlay->listings);
+  vf_descriptors_free (overlay->descriptors);
+  vf_upper_free (overlay->upper);
+  g_clear_pointer (&overlay->store, vf_store_unref);
+  g_clear_pointer (&overlay->images, g_ptr_array_unref);
+  g_clear_pointer (&overlay->turns, g_hash_table_unref);
+  vf_fd_clear (&overlay->work_fd);
+  vf_fd_clear (&overlay->upper_fd);
+  g_cond_clear (&overlay->turns_changed);
+  g_mutex_clear (&overlay->images_lock);
+  g_mutex_clear (&overlay->turns_lock);
+  g_rw_lock_clear (&overlay->tree);
+  g_free (overlay);
+}
+
+int
+vf_overlay_statfs (VfOverlay *overlay, struct statvfs *out_statvfs)
+{
+  return fstatvfs (overlay->upper_fd, out_statvfs) < 0 ? -errno : 0;
+}

@@ -1,0 +1,328 @@
+/* Renaming, which never copies a file's bytes and never answers EXDEV.
+ *
+ * A file of the image gets a stub first (copyup.c). A directory that stands on one of the image
+ * takes a mark along that says which (user.venvfs.lower), so it stays merged wherever it goes.
+ * After that every case is one rename in the upper: leaving a whiteout where the image still has
+ * the old name, and taking the place of a whiteout, of an object, or of nothing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/internal.h"
+
+typedef struct {
+  guint64 parent;
+  const char *name;
+  VfNode node; /* the directory */
+  VfDescriptor *directory;
+  VfChild child;
+  gboolean exists;
+} End;
+
+typedef struct {
+  End from, to;
+  guint flags;
+  guint64 needs_copyup; /* a file that must get an object first; 0: none */
+} Move;
+
+static void
+move_clear (Move *move)
+{
+  g_clear_pointer (&move->from.directory, vf_descriptor_unref);
+  g_clear_pointer (&move->to.directory, vf_descriptor_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Move, move_clear)
+
+static gboolean
+child_is_present (const VfChild *child)
+{
+  return (child->upper.flags & VF_UPPER_PRESENT) != 0;
+}
+
+static int
+find_end (VfOverlay *overlay, End *end)
+{
+  int result = vf_node_resolve_directory (overlay, end->parent, &end->node);
+  if (result == 0)
+    result = vf_child_find_in (overlay, &end->node, end->name, &end->child);
+  end->exists = result == 0;
+  return result == -ENOENT && !end->node.removed ? 0 : result;
+}
+
+/* Whether @id is @ancestor or below it: a directory cannot move into itself. */
+static gboolean
+is_within (VfOverlay *overlay, guint64 id, guint64 ancestor)
+{
+  while (id != ancestor) {
+    VfNode node;
+    VfImageNode parent;
+    if (id == VF_UPPER_ROOT || vf_node_resolve (overlay, id, &node) < 0)
+      return FALSE;
+    if (node.present)
+      id = node.upper.parent;
+    else if (node.image && vf_image_get (node.image, node.lower.parent, &parent) == 0)
+      id = parent.id;
+    else
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static int
+check_replaced (VfOverlay *overlay, const Move *move)
+{
+  const VfChild *source = &move->from.child, *target = &move->to.child;
+  if (source->directory && !target->directory)
+    return -ENOTDIR;
+  if (!source->directory && target->directory)
+    return -EISDIR;
+  if (!target->directory)
+    return 0;
+  int result = vf_child_is_empty (overlay, target, move->to.name);
+  return result == 0 ? -ENOTEMPTY : MIN (result, 0);
+}
+
+static int
+check_move (VfOverlay *overlay, const Move *move)
+{
+  const End *from = &move->from, *to = &move->to;
+  if (!from->exists)
+    return -ENOENT;
+  if ((move->flags & RENAME_NOREPLACE) && to->exists)
+    return -EEXIST;
+  if ((move->flags & RENAME_EXCHANGE) && !to->exists)
+    return -ENOENT;
+  if (from->child.directory && is_within (overlay, to->parent, from->child.id))
+    return -EINVAL;
+  if (to->exists && to->child.directory && is_within (overlay, from->parent, to->child.id))
+    return (move->flags & RENAME_EXCHANGE) ? -EINVAL : -ENOTEMPTY;
+  if (to->exists && !(move->flags & RENAME_EXCHANGE))
+    return check_replaced (overlay, move);
+  return 0;
+}
+
+/* A directory that is about to move says what it stands for; one that stands for nothing below must
+ * not begin to at its new place. */
+static int
+mark_directory (VfOverlay *overlay, const End *end, gboolean below_new_place)
+{
+  const VfChild *child = &end->child;
+  gboolean must_pin = child->image && child->upper.pinned == 0;
+  if (!must_pin && (child->image || !below_new_place))
+    return 0;
+  VF_AUTOFD fd = vf_beneath_open_forced (end->directory->fd, end->name, O_RDONLY | O_DIRECTORY);
+  if (fd < 0)
+    return fd;
+  if (!must_pin)
+    return vf_mark_set_opaque (fd);
+  g_autofree char *path = vf_image_path_of (child->image, &child->lower);
+  int number = vf_image_number (overlay, vf_image_id (child->image));
+  if (!path || number < 0)
+    return -EIO;
+  int result = vf_mark_set_lower (fd, vf_image_id (child->image), path);
+  if (result == 0)
+    vf_upper_pin (overlay->upper, child->id, (guint16)(number + 1));
+  return result;
+}
+
+/* Gives the moved one an object in the upper and a record in the table, or says that it needs a
+ * copy-up, which cannot be done under the tree lock. */
+static int
+prepare_end (VfOverlay *overlay, Move *move, End *end, gboolean below_new_place)
+{
+  if (!child_is_present (&end->child)) {
+    if (!end->child.directory) {
+      move->needs_copyup = end->child.id;
+      return 0;
+    }
+    int result = vf_copyup_directory (overlay, end->child.id);
+    if (result < 0)
+      return result;
+    end->child.upper.flags |= VF_UPPER_PRESENT | VF_UPPER_DIRECTORY;
+  }
+  vf_upper_take (overlay->upper, &end->child.upper, end->name, 0);
+  return end->child.directory ? mark_directory (overlay, end, below_new_place) : 0;
+}
+
+static int
+open_end (VfOverlay *overlay, End *end)
+{
+  int result = vf_copyup_directory (overlay, end->parent);
+  return result < 0 ? result : vf_directory_open (overlay, end->parent, &end->directory);
+}
+
+/* What stands at the target keeps a name in work/ if the kernel remembers it. In one step with the
+ * rename for a file; a directory, which is empty, is put away first. */
+static int
+put_target_away (VfOverlay *overlay, Move *move, gboolean *out_linked)
+{
+  End *to = &move->to;
+  *out_linked = FALSE;
+  if (to->child.directory) {
+    int result = vf_take_away (overlay, to->parent, to->directory->fd, to->name, &to->child,
+                               to->child.below);
+    if (result == 0) {
+      to->child.whiteout = to->child.below;
+      vf_listings_drop (overlay->listings, to->child.id);
+    }
+    return result;
+  }
+  char name[VF_NAME_BYTES];
+  vf_orphan_name (to->child.id, name);
+  if (!vf_upper_is_remembered (overlay->upper, to->child.id) ||
+      !vf_upper_stands_at (overlay->upper, to->child.id, to->parent, to->name))
+    return 0;
+  if (linkat (to->directory->fd, to->name, overlay->work_fd, name, 0) < 0)
+    return -errno;
+  *out_linked = TRUE;
+  return 0;
+}
+
+/* The target's record, once its name stands for something else. */
+static void
+settle_target (VfOverlay *overlay, const Move *move, gboolean linked)
+{
+  const VfChild *target = &move->to.child;
+  if (!child_is_present (target))
+    vf_lower_removed (overlay, target);
+  else if (linked)
+    vf_upper_orphan (overlay->upper, target->id);
+  else if (!target->directory && !vf_upper_is_remembered (overlay->upper, target->id)) {
+    vf_descriptors_drop (overlay->descriptors, target->id);
+    vf_upper_remove (overlay->upper, target->id);
+  }
+}
+
+static int
+rename_leaving_whiteout (const Move *move)
+{
+  int from_fd = move->from.directory->fd, to_fd = move->to.directory->fd;
+  if (renameat2 (from_fd, move->from.name, to_fd, move->to.name, RENAME_WHITEOUT) == 0)
+    return 0;
+  if (errno != EINVAL)
+    return -errno;
+  /* A file system that cannot do it in one step. */
+  if (renameat (from_fd, move->from.name, to_fd, move->to.name) < 0)
+    return -errno;
+  return vf_whiteout_make (from_fd, move->from.name);
+}
+
+static int
+rename_object (const Move *move)
+{
+  int from_fd = move->from.directory->fd, to_fd = move->to.directory->fd;
+  gboolean leave_whiteout = move->from.child.below;
+  if (move->from.child.directory && move->to.child.whiteout) {
+    if (renameat2 (from_fd, move->from.name, to_fd, move->to.name, RENAME_EXCHANGE) < 0)
+      return -errno;
+    if (!leave_whiteout)
+      unlinkat (from_fd, move->from.name, 0);
+    return 0;
+  }
+  if (leave_whiteout)
+    return rename_leaving_whiteout (move);
+  return renameat (from_fd, move->from.name, to_fd, move->to.name) < 0 ? -errno : 0;
+}
+
+/* A record that stands by another of the file's names is right as it is. */
+static void
+move_record (VfOverlay *overlay, const End *from, const End *to)
+{
+  if (vf_upper_stands_at (overlay->upper, from->child.id, from->parent, from->name))
+    vf_upper_move (overlay->upper, from->child.id, to->parent, to->name);
+}
+
+static int
+replace (VfOverlay *overlay, Move *move)
+{
+  End *from = &move->from, *to = &move->to;
+  gboolean linked = FALSE;
+  int result = 0;
+  if (to->exists && child_is_present (&to->child))
+    result = put_target_away (overlay, move, &linked);
+  if (result == 0)
+    result = rename_object (move);
+  if (result < 0) {
+    char name[VF_NAME_BYTES];
+    vf_orphan_name (to->child.id, name);
+    if (linked)
+      unlinkat (overlay->work_fd, name, 0);
+    return result;
+  }
+  if (to->exists) {
+    settle_target (overlay, move, linked);
+    vf_directory_lost (overlay, to->parent, to->name, to->child.below, to->child.directory);
+  }
+  move_record (overlay, from, to);
+  vf_directory_lost (overlay, from->parent, from->name, from->child.below, from->child.directory);
+  vf_directory_gained (overlay, to->parent, to->name, to->child.below, from->child.directory);
+  return 0;
+}
+
+static int
+exchange (VfOverlay *overlay, Move *move)
+{
+  End *from = &move->from, *to = &move->to;
+  if (renameat2 (from->directory->fd, from->name, to->directory->fd, to->name, RENAME_EXCHANGE) < 0)
+    return -errno;
+  gboolean to_stands_there =
+      vf_upper_stands_at (overlay->upper, to->child.id, to->parent, to->name);
+  move_record (overlay, from, to);
+  if (to_stands_there)
+    vf_upper_move (overlay->upper, to->child.id, from->parent, from->name);
+  vf_directory_lost (overlay, from->parent, from->name, from->child.below, from->child.directory);
+  vf_directory_lost (overlay, to->parent, to->name, to->child.below, to->child.directory);
+  vf_directory_gained (overlay, from->parent, from->name, from->child.below, to->child.directory);
+  vf_directory_gained (overlay, to->parent, to->name, to->child.below, from->child.directory);
+  return 0;
+}
+
+/* Holds: tree writing. */
+static int
+try_move (VfOverlay *overlay, Move *move)
+{
+  End *from = &move->from, *to = &move->to;
+  int result = find_end (overlay, from);
+  if (result == 0)
+    result = find_end (overlay, to);
+  if (result == 0)
+    result = check_move (overlay, move);
+  if (result < 0)
+    return result;
+  if (to->exists && from->child.id == to->child.id)
+    return 0;
+  result = open_end (overlay, from);
+  if (result == 0)
+    result = open_end (overlay, to);
+  if (result == 0)
+    result = prepare_end (overlay, move, from, to->child.below);
+  if (result == 0 && (move->flags & RENAME_EXCHANGE) && move->needs_copyup == 0)
+    result = prepare_end (overlay, move, to, from->child.below);
+  if (result < 0 || move->needs_copyup != 0)
+    return result;
+  return (move->flags & RENAME_EXCHANGE) ? exchange (overlay, move) : replace (overlay, move);
+}
+
+int
+vf_overlay_rename (VfOverlay *overlay, guint64 parent, const char *name, guint64 new_parent,
+                   const char *new_name, guint flags)
+{
+  if ((flags & ~(guint)(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
+      flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+    return -EINVAL;
+  for (;;) {
+    g_auto (Move) move = {.from = {.parent = parent, .name = name},
+                          .to = {.parent = new_parent, .name = new_name},
+                          .flags = flags};
+    g_rw_lock_writer_lock (&overlay->tree);
+    int result = try_move (overlay, &move);
+    g_rw_lock_writer_unlock (&overlay->tree);
+    if (result < 0 || move.needs_copyup == 0)
+      return result;
+    result = vf_copyup_file (overlay, move.needs_copyup, VF_COPYUP_STUB);
+    if (result < 0)
+      return result;
+  }
+}

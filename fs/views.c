@@ -1,0 +1,89 @@
+/* Views as this mount renders them, kept until the mount point changes. */
+#include <string.h>
+
+#include "fs/internal.h"
+#include "layers/view.h"
+
+struct VfViews {
+  GMutex lock;
+  char *prompt;
+  char *mount_point;    /* [lock] */
+  GHashTable *rendered; /* node id → GBytes; NULL when the mount point has changed since; [lock] */
+};
+
+static void
+clear_bytes (gpointer bytes)
+{
+  if (bytes)
+    g_bytes_unref (bytes);
+}
+
+VfViews *
+vf_views_new (const char *prompt, const char *mount_point)
+{
+  VfViews *views = g_new0 (VfViews, 1);
+  g_mutex_init (&views->lock);
+  views->prompt = g_strdup (prompt ? prompt : "");
+  views->mount_point = g_strdup (mount_point ? mount_point : "/");
+  views->rendered = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, clear_bytes);
+  return views;
+}
+
+void
+vf_views_free (VfViews *views)
+{
+  if (!views)
+    return;
+  g_hash_table_unref (views->rendered);
+  g_free (views->mount_point);
+  g_free (views->prompt);
+  g_mutex_clear (&views->lock);
+  g_free (views);
+}
+
+GBytes *
+vf_views_render (VfViews *views, const VfImageNode *node)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&views->lock);
+  GBytes *bytes = g_hash_table_lookup (views->rendered, &node->id);
+  if (bytes)
+    return g_bytes_ref (bytes);
+  VfViewContext context = {.mount_point = views->mount_point, .prompt = views->prompt};
+  bytes = vf_view_render (node->data, (gsize)node->size, &context);
+  if (bytes)
+    g_hash_table_insert (views->rendered, g_memdup2 (&node->id, sizeof node->id),
+                         g_bytes_ref (bytes));
+  return bytes;
+}
+
+gboolean
+vf_overlay_set_mount_point (VfOverlay *overlay, const char *path)
+{
+  VfViews *views = overlay->views;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&views->lock);
+  if (strcmp (views->mount_point, path) == 0)
+    return FALSE;
+  g_free (views->mount_point);
+  views->mount_point = g_strdup (path);
+  GHashTableIter iter;
+  g_hash_table_iter_init (&iter, views->rendered);
+  while (g_hash_table_iter_next (&iter, NULL, NULL))
+    g_hash_table_iter_replace (&iter, NULL);
+  return TRUE;
+}
+
+void
+vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayViewFunc func, gpointer user_data)
+{
+  VfViews *views = overlay->views;
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint64));
+  g_mutex_lock (&views->lock);
+  GHashTableIter iter;
+  gpointer id;
+  g_hash_table_iter_init (&iter, views->rendered);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    g_array_append_vals (ids, id, 1);
+  g_mutex_unlock (&views->lock);
+  for (guint i = 0; i < ids->len; i++)
+    func (g_array_index (ids, guint64, i), user_data);
+}

@@ -1,0 +1,109 @@
+/* Taking names away: whiteouts, and what becomes of objects whose name is gone.
+ *
+ * An object that the kernel still remembers (it may be open, mapped, or somebody's working
+ * directory) moves to work/ under its id and is deleted when the kernel forgets it. Every step here
+ * leaves the tree seen through the mount either as before or as after, whenever the daemon is
+ * killed: a whiteout is made in work/ and exchanged with what it replaces. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/internal.h"
+
+int
+vf_whiteout_make (int dir_fd, const char *name)
+{
+  return mknodat (dir_fd, name, S_IFCHR, 0) < 0 ? -errno : 0;
+}
+
+/* A removed directory holds nothing but whiteouts. */
+static void
+delete_whiteouts (int dir_fd, const char *name)
+{
+  int fd = vf_beneath_open_forced (dir_fd, name, O_RDONLY | O_DIRECTORY);
+  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
+  if (!stream)
+    return;
+  struct dirent *entry;
+  while ((entry = readdir (stream)))
+    if (entry->d_type == DT_CHR || entry->d_type == DT_UNKNOWN)
+      unlinkat (dirfd (stream), entry->d_name, 0);
+  closedir (stream);
+}
+
+void
+vf_work_delete (VfOverlay *overlay, const char *name, gboolean directory)
+{
+  if (!directory) {
+    unlinkat (overlay->work_fd, name, 0);
+    return;
+  }
+  if (unlinkat (overlay->work_fd, name, AT_REMOVEDIR) == 0)
+    return;
+  delete_whiteouts (overlay->work_fd, name);
+  unlinkat (overlay->work_fd, name, AT_REMOVEDIR);
+}
+
+/* Moves @name to work/ as @work_name, leaving a whiteout if asked to. */
+static int
+move_to_work (VfOverlay *overlay, int dir_fd, const char *name, const char *work_name,
+              gboolean whiteout)
+{
+  if (!whiteout)
+    return renameat (dir_fd, name, overlay->work_fd, work_name) < 0 ? -errno : 0;
+  int result = vf_whiteout_make (overlay->work_fd, work_name);
+  if (result < 0)
+    return result;
+  if (renameat2 (dir_fd, name, overlay->work_fd, work_name, RENAME_EXCHANGE) == 0)
+    return 0;
+  result = -errno;
+  unlinkat (overlay->work_fd, work_name, 0);
+  return result;
+}
+
+int
+vf_take_away (VfOverlay *overlay, guint64 parent, int dir_fd, const char *name,
+              const VfChild *child, gboolean whiteout)
+{
+  char work_name[VF_NAME_BYTES];
+  gboolean stands_here = vf_upper_stands_at (overlay->upper, child->id, parent, name);
+  gboolean keep = stands_here && vf_upper_is_remembered (overlay->upper, child->id);
+  if (!keep && !whiteout && !child->directory) {
+    if (unlinkat (dir_fd, name, 0) < 0)
+      return -errno;
+  } else {
+    if (keep)
+      vf_orphan_name (child->id, work_name);
+    else
+      vf_temporary_name (overlay, work_name);
+    int result = move_to_work (overlay, dir_fd, name, work_name, whiteout);
+    if (result < 0)
+      return result;
+  }
+  if (keep) {
+    if (child->directory)
+      delete_whiteouts (overlay->work_fd, work_name);
+    vf_upper_orphan (overlay->upper, child->id);
+    return 0;
+  }
+  if (whiteout || child->directory)
+    vf_work_delete (overlay, work_name, child->directory);
+  /* Another name of the same file may be the one that is remembered. */
+  if (stands_here || !vf_upper_is_remembered (overlay->upper, child->id)) {
+    vf_descriptors_drop (overlay->descriptors, child->id);
+    vf_upper_remove (overlay->upper, child->id);
+  }
+  return 0;
+}
+
+void
+vf_lower_removed (VfOverlay *overlay, const VfChild *child)
+{
+  VfUpperNode removed = {.id = child->id,
+                         .flags = VF_UPPER_ORPHAN | VF_UPPER_UNCOUNTED |
+                                  (child->directory ? VF_UPPER_DIRECTORY : 0)};
+  vf_upper_take (overlay->upper, &removed, "", 0);
+}
