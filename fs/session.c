@@ -1,0 +1,145 @@
+/* Making, running and ending a session; what is negotiated with the kernel.
+ *
+ * Capabilities that are turned off, and why:
+ *   ATOMIC_O_TRUNC        O_TRUNC would come with OPEN only, and there is no OPEN
+ *   AUTO_INVAL_DATA       would ask for attributes at every read; nothing changes behind the mount
+ *   WRITEBACK_CACHE       peers were bitten by silent corruption; sizes and times would be the
+ * kernel's HANDLE_KILLPRIV       the kernel then takes setuid away itself, knowing who asks
+ *   READDIRPLUS_AUTO      a listing always brings the attributes
+ *   FLOCK_, POSIX_LOCKS   locks stay with the kernel
+ *   SPLICE_READ           requests are small, and their opcode is looked at
+ *
+ * OPEN and OPENDIR are answered ENOSYS: the kernel then opens by itself, without a message, and
+ * keeps pages and listings over opens. CREATE is not offered, so it uses MKNOD. */
+#include "fs/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include "fs/operations.h"
+#include "layers/error.h"
+#include "layers/io.h"
+
+static void
+log_fuse (enum fuse_log_level level, const char *format, va_list args)
+{
+  g_autofree char *message = g_strchomp (g_strdup_vprintf (format, args));
+  g_message ("libfuse: %s", message);
+}
+
+static struct fuse_session *
+make_fuse_session (VfSession *session, int fuse_fd, GError **error)
+{
+  char *argv[] = {(char *)"venvfs", NULL};
+  struct fuse_args args = FUSE_ARGS_INIT (1, argv);
+  fuse_set_log_func (log_fuse);
+  struct fuse_session *fuse =
+      fuse_session_new (&args, &vf_operations, sizeof vf_operations, session);
+  fuse_opt_free_args (&args);
+  if (!fuse) {
+    vf_error_set (error, VF_ERROR_FAILED, "cannot make a FUSE session");
+    return NULL;
+  }
+  /* How libfuse is told to use a descriptor that is mounted already. */
+  g_autofree char *path = g_strdup_printf ("/dev/fd/%d", fuse_fd);
+  if (fuse_session_mount (fuse, path) < 0) {
+    fuse_session_destroy (fuse);
+    vf_error_set (error, VF_ERROR_FAILED, "descriptor %d is no mounted /dev/fuse", fuse_fd);
+    return NULL;
+  }
+  return fuse;
+}
+
+VfSession *
+vf_session_new (VfOverlay *overlay, int fuse_fd, int parent_fd, const char *mount_name,
+                GError **error)
+{
+  VfSession *session = g_new0 (VfSession, 1);
+  session->overlay = overlay;
+  session->follow = vf_follow_new (session, parent_fd, mount_name);
+  int flags = fcntl (fuse_fd, F_GETFL);
+  if (flags < 0 || fcntl (fuse_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    vf_error_errno (error, errno, "descriptor %d of /dev/fuse", fuse_fd);
+  else
+    session->fuse = make_fuse_session (session, fuse_fd, error);
+  if (session->fuse) {
+    vf_follow_refresh (session->follow);
+    return session;
+  }
+  vf_fd_clear (&fuse_fd);
+  vf_session_free (session);
+  return NULL;
+}
+
+void
+vf_session_free (VfSession *session)
+{
+  if (!session)
+    return;
+  vf_follow_free (session->follow);
+  g_clear_pointer (&session->fuse, fuse_session_destroy);
+  vf_overlay_free (session->overlay);
+  g_free (session);
+}
+
+int
+vf_session_fd (VfSession *session)
+{
+  return fuse_session_fd (session->fuse);
+}
+
+/* Files are made with exactly the mode that the kernel asks for (it has applied the caller's
+ * umask), so a worker has none of its own. The mask belongs to a process's view of the file system:
+ * this gives the thread one that the rest of the process does not share. */
+static void
+prepare_thread (void)
+{
+  static _Thread_local gboolean is_prepared;
+  if (is_prepared)
+    return;
+  is_prepared = TRUE;
+  if (unshare (CLONE_FS) < 0)
+    g_warning ("this thread cannot have a umask of its own: %s", g_strerror (errno));
+  umask (0);
+}
+
+static void
+count (VfSession *session, const struct fuse_buf *buffer)
+{
+  const struct fuse_in_header *header = buffer->mem;
+  if (buffer->size >= sizeof *header && header->opcode < VF_COUNTED_OPCODES)
+    __atomic_add_fetch (&session->counts[header->opcode], 1, __ATOMIC_RELAXED);
+}
+
+int
+vf_session_step (VfSession *session, struct fuse_buf *buffer)
+{
+  prepare_thread ();
+  if (fuse_session_exited (session->fuse))
+    return -ENODEV;
+  int length = fuse_session_receive_buf (session->fuse, buffer);
+  if (length == -EAGAIN || length == -EINTR)
+    return 0;
+  if (length <= 0)
+    return length == 0 ? -ENODEV : length;
+  count (session, buffer);
+  fuse_session_process_buf (session->fuse, buffer);
+  return 1;
+}
+
+char *
+vf_session_mount_point (VfSession *session)
+{
+  return vf_follow_path (session->follow);
+}
+
+void
+vf_session_counts (VfSession *session, guint64 counts[64])
+{
+  for (guint i = 0; i < VF_COUNTED_OPCODES; i++)
+    counts[i] = __atomic_load_n (&session->counts[i], __ATOMIC_RELAXED);
+}
