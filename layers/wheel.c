@@ -119,44 +119,67 @@ add_to_package (VfPackage *package, const VfWheelItem *item, const char *content
                        rewritten ? VF_PACKAGE_FILE_PYTHON_SCRIPT : 0);
 }
 
+/* Unpacks the entry that was fetched into @out and checks it. */
+static gboolean
+unpack (Pass *pass, VfWheelItem *item, void *out, GError **error)
+{
+  if (!vf_zip_unpack (pass->wheel->zip, item->entry, out, error) ||
+      !check_content (pass, item, out, error))
+    return FALSE;
+  if (item->installed)
+    add_to_package (pass->wheel->package, item, out);
+  return TRUE;
+}
+
 static gboolean
 take_small (Pass *pass, VfWheelItem *item, GError **error)
 {
-  const VfZipEntry *entry = item->entry;
   guint64 new_bytes = 0;
-  if (!vf_zip_unpack (pass->wheel->zip, entry, pass->scratch, error) ||
-      !check_content (pass, item, pass->scratch, error))
+  if (!unpack (pass, item, pass->scratch, error))
     return FALSE;
-  if (!item->installed)
+  if (!item->installed || !pass->batch)
     return TRUE;
-  if (!vf_object_batch_add (pass->batch, &item->digest, pass->scratch, entry->size, &new_bytes,
-                            error))
+  if (!vf_object_batch_add (pass->batch, &item->digest, pass->scratch, item->entry->size,
+                            &new_bytes, error))
     return FALSE;
   pass->new_bytes += new_bytes;
-  add_to_package (pass->wheel->package, item, pass->scratch);
   return TRUE;
 }
 
 static gboolean
 take_large (Pass *pass, VfWheelItem *item, GError **error)
 {
-  const VfZipEntry *entry = item->entry;
   guint64 new_bytes = 0;
-  g_autoptr (VfObjectMap) map = vf_object_batch_map (pass->batch, entry->size, error);
-  if (!map)
-    return FALSE;
-  char *content = vf_object_map_data (map);
-  if (!vf_zip_unpack (pass->wheel->zip, entry, content, error) ||
-      !check_content (pass, item, content, error))
+  g_autoptr (VfObjectMap) map = vf_object_batch_map (pass->batch, item->entry->size, error);
+  if (!map || !unpack (pass, item, vf_object_map_data (map), error))
     return FALSE;
   if (!item->installed)
     return TRUE;
-  add_to_package (pass->wheel->package, item, content);
   if (!vf_object_batch_add_map (pass->batch, &item->digest, g_steal_pointer (&map), &new_bytes,
                                 error))
     return FALSE;
   pass->new_bytes += new_bytes;
   return TRUE;
+}
+
+/* A wheel that is only judged. */
+static gboolean
+judge_large (Pass *pass, VfWheelItem *item, GError **error)
+{
+  g_autofree char *content = g_try_malloc (item->entry->size);
+  if (!content)
+    return vf_error_set (error, VF_ERROR_FAILED,
+                         "%s: %s: no memory for %" G_GUINT64_FORMAT " bytes",
+                         pass->wheel->rules.what, item->entry->name, item->entry->size);
+  return unpack (pass, item, content, error);
+}
+
+static gboolean
+take_item (Pass *pass, VfWheelItem *item, GError **error)
+{
+  if (item->entry->size <= MAP_BYTES_MIN)
+    return take_small (pass, item, error);
+  return pass->batch ? take_large (pass, item, error) : judge_large (pass, item, error);
 }
 
 static gboolean
@@ -168,11 +191,8 @@ take_items (Pass *pass, const VfWheelOptions *options, GError **error)
     const VfZipEntry *entry = item->entry;
     if (g_cancellable_is_cancelled (options->cancellable))
       return vf_error_set (error, VF_ERROR_CANCELLED, "%s: interrupted", wheel->rules.what);
-    if (!vf_zip_fetch (wheel->zip, entry, pass->file_hasher, error))
-      return FALSE;
-    gboolean ok = entry->size > MAP_BYTES_MIN ? take_large (pass, item, error)
-                                              : take_small (pass, item, error);
-    if (!ok)
+    if (!vf_zip_fetch (wheel->zip, entry, pass->file_hasher, error) ||
+        !take_item (pass, item, error))
       return FALSE;
     if (options->done_bytes)
       __atomic_add_fetch (options->done_bytes, entry->end - entry->offset, __ATOMIC_RELAXED);
