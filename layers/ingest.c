@@ -1,6 +1,6 @@
-/* Several wheels at once: worker threads take them largest first, all contents go into one batch
- * with one commit, then the packages and last what remembers the wheels. So a crash leaves contents
- * that nothing names, or packages that no wheel leads to, but never a name without what it names.
+/* Several wheels at once: worker threads take them largest first; contents, packages and what
+ * remembers the wheels go into one batch with one commit, which puts them in place in this order.
+ * So a crash leaves no name without what it names.
  *
  * Locking: the lock of a run guards its error and the count of workers; jobs are each one worker's,
  * handed out by an atomic counter. */
@@ -184,26 +184,20 @@ static gboolean
 publish (Run *run, guint64 *out_new_bytes, GError **error)
 {
   guint64 new_bytes = 0;
-  if (!vf_object_batch_commit (run->batch, error))
-    return FALSE;
   for (gsize i = 0; i < run->n_jobs; i++) {
     Job *job = &run->jobs[i];
     if (!job->package)
       continue;
-    if (!vf_package_store (job->package, run->store, error))
+    if (!vf_package_put (job->package, run->batch, error))
       return FALSE;
     job->result->package = job->package->digest;
-    new_bytes += job->new_bytes;
-  }
-  for (gsize i = 0; i < run->n_jobs; i++) {
-    const Job *job = &run->jobs[i];
-    if (job->package &&
-        !vf_wheel_remember (run->store, &job->result->wheel, &job->result->package, error))
+    if (!vf_wheel_remember (run->batch, &job->result->wheel, &job->result->package, error))
       return FALSE;
+    new_bytes += job->new_bytes;
   }
   if (out_new_bytes)
     *out_new_bytes = new_bytes;
-  return TRUE;
+  return vf_object_batch_commit (run->batch, error);
 }
 
 static gboolean

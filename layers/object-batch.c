@@ -210,6 +210,13 @@ map_free (VfObjectMap *map)
   g_free (map);
 }
 
+void
+vf_object_map_free (VfObjectMap *map)
+{
+  unlinkat (vf_store_tmp_fd (map->batch->tmp), map->name, 0);
+  map_free (map);
+}
+
 VfObjectMap *
 vf_object_batch_map (VfObjectBatch *batch, gsize length, GError **error)
 {
@@ -233,7 +240,7 @@ vf_object_batch_map (VfObjectBatch *batch, gsize length, GError **error)
   }
   if (errnum == 0)
     return map;
-  map_free (map);
+  vf_object_map_free (map);
   vf_error_errno (error, errnum, "%s: cannot make a file of %" G_GSIZE_FORMAT " bytes in it",
                   vf_store_tmp_path (batch->tmp), length);
   return NULL;
@@ -255,8 +262,7 @@ vf_object_batch_add_map (VfObjectBatch *batch, const VfDigest *digest, VfObjectM
     *out_new_bytes = 0;
   ok = claim (batch, digest, map->length, &mine, error);
   if (!ok || !mine) {
-    unlinkat (tmp_fd, map->name, 0);
-    map_free (map);
+    vf_object_map_free (map);
     return ok;
   }
   char name[VF_OBJECT_PATH_BYTES];

@@ -11,15 +11,34 @@ package_path (const VfDigest *digest)
   return g_strconcat ("packages/", hex, NULL);
 }
 
-gboolean
-vf_package_store (VfPackage *package, VfStore *store, GError **error)
+/* Sets the digest. @out_path: relative to the store. */
+static GBytes *
+name_package (VfPackage *package, char **out_path)
 {
-  g_autoptr (GBytes) bytes = vf_package_serialize (package);
+  GBytes *bytes = vf_package_serialize (package);
   gsize length = 0;
   const void *data = g_bytes_get_data (bytes, &length);
   vf_digest_of (data, length, &package->digest);
-  g_autofree char *path = package_path (&package->digest);
-  return vf_store_put (store, path, data, length, error);
+  *out_path = package_path (&package->digest);
+  return bytes;
+}
+
+gboolean
+vf_package_store (VfPackage *package, VfStore *store, GError **error)
+{
+  g_autofree char *path = NULL;
+  g_autoptr (GBytes) bytes = name_package (package, &path);
+  return vf_store_put (store, path, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
+                       error);
+}
+
+gboolean
+vf_package_put (VfPackage *package, VfObjectBatch *batch, GError **error)
+{
+  g_autofree char *path = NULL;
+  g_autoptr (GBytes) bytes = name_package (package, &path);
+  return vf_object_batch_put (batch, path, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
+                              error);
 }
 
 VfPackage *

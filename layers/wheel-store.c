@@ -13,14 +13,14 @@ relative_path (const char *directory, const VfDigest *digest)
 }
 
 gboolean
-vf_wheel_remember (VfStore *store, const VfDigest *wheel_sha256, const VfDigest *package,
+vf_wheel_remember (VfObjectBatch *batch, const VfDigest *wheel_sha256, const VfDigest *package,
                    GError **error)
 {
   g_autofree char *path = relative_path ("wheels", wheel_sha256);
   char line[VF_DIGEST_HEX + 1];
   vf_digest_to_hex (package, line);
   line[VF_DIGEST_HEX] = '\n';
-  return vf_store_put (store, path, line, sizeof line, error);
+  return vf_object_batch_put (batch, path, line, sizeof line, error);
 }
 
 gboolean

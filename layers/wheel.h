@@ -31,17 +31,17 @@ typedef struct {
 
 /* Unpacks @wheel_path into the store. Holds: a write lease of the caller's. Safe against another
  * process doing the same. Blocks; thread-safe (several wheels at once, each with its own warnings).
- * @batch: where the objects go, NULL to judge the wheel only; the caller commits it and then calls
- * vf_package_store() and vf_wheel_remember(), in this order. @out_new_bytes (optional): bytes that
+ * @batch: where the objects go, NULL to judge the wheel only; the caller adds
+ * vf_package_put() and vf_wheel_remember() to it and commits. @out_new_bytes (optional): bytes that
  * were not in the store before. @out_sha256 (optional): of the file. To ingest wheels, call
  * vf_ingest_wheels(). */
 VfPackage *
 vf_wheel_ingest (VfObjectBatch *batch, const char *wheel_path, const VfWheelOptions *options,
                  VfDigest *out_sha256, guint64 *out_new_bytes, GError **error);
 
-/* wheels/<sha256> → package digest. */
-gboolean vf_wheel_remember (VfStore *store, const VfDigest *wheel_sha256, const VfDigest *package,
-                            GError **error);
+/* wheels/<sha256> → package digest, once @batch is committed, which holds or knows the package. */
+gboolean vf_wheel_remember (VfObjectBatch *batch, const VfDigest *wheel_sha256,
+                            const VfDigest *package, GError **error);
 /* FALSE when the wheel is not known or its package is gone. Freshens what it finds. */
 gboolean vf_wheel_lookup (VfStore *store, const VfDigest *wheel_sha256, VfDigest *out_package);
 
