@@ -1,0 +1,107 @@
+"""A mount of any directory, without the command line: for tests of the file system alone."""
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import support
+
+OPCODES = {1: "LOOKUP", 3: "GETATTR", 4: "SETATTR", 5: "READLINK", 6: "SYMLINK", 8: "MKNOD",
+           9: "MKDIR", 10: "UNLINK", 11: "RMDIR", 12: "RENAME", 13: "LINK", 14: "OPEN", 15: "READ",
+           16: "WRITE", 17: "STATFS", 18: "RELEASE", 20: "FSYNC", 21: "SETXATTR", 22: "GETXATTR",
+           23: "LISTXATTR", 24: "REMOVEXATTR", 25: "FLUSH", 26: "INIT", 27: "OPENDIR",
+           28: "READDIR", 30: "FSYNCDIR", 35: "CREATE", 39: "IOCTL", 43: "FALLOCATE",
+           44: "READDIRPLUS", 45: "RENAME2", 46: "LSEEK", 47: "COPY_FILE_RANGE"}
+
+RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
+AT_FDCWD = -100
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def renameat2(old, new, flags):
+    if _libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), old)
+
+
+class Mounted:
+    """LOWER seen at `root` under an upper of its own; everything is below one directory."""
+
+    def __init__(self, base, options="default_permissions", program=None):
+        self.base = Path(base)
+        self.lower = self.base / "lower"
+        self.environment = self.base / "environment"
+        self.store = self.base / "store"
+        self.root = self.base / "mount"
+        self.upper = self.environment / "upper"
+        self.work = self.environment / "work"
+        self.options = options
+        self.program = program or support.BUILD / "tests" / "mount-image"
+        self.server = None
+        self.requests = {}
+        for path in (self.lower, self.environment, self.root):
+            path.mkdir(exist_ok=True)
+
+    def mount(self, **popen):
+        environment = dict(os.environ, G_DEBUG="fatal-warnings", LC_ALL="C.UTF-8")
+        self.log = open(self.base / "log", "a+")
+        self.server = subprocess.Popen(
+            [self.program, self.store, self.lower, self.environment, self.root, self.options],
+            stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True, **popen)
+        line = self.server.stdout.readline()
+        assert line == "ready\n", self.said()
+        return self.root
+
+    def said(self):
+        return (self.base / "log").read_text()
+
+    def unmount(self):
+        """Demands a clean end: nothing open, nothing left in work/, exit status 0, nothing said."""
+        command = ["umount"] if os.getuid() == 0 else ["fusermount3", "-u"]
+        subprocess.run([*command, self.root], check=True)
+        self._end()
+
+    def _end(self):
+        counts = json.loads(self.server.stdout.readline())
+        self.requests = {OPCODES.get(i, str(i)): n for i, n in enumerate(counts) if n}
+        status = self.server.wait(timeout=20)
+        self.server.stdout.close()
+        self.log.close()
+        self.server = None
+        assert status == 0, f"exit status {status}: {self.said()}"
+        assert "WARNING" not in self.said() and "CRITICAL" not in self.said(), self.said()
+
+    def remount(self):
+        self.unmount()
+        self.mount()
+
+    def close(self):
+        if self.server is None:
+            return
+        command = ["umount", "-l"] if os.getuid() == 0 else ["fusermount3", "-uz"]
+        subprocess.run([*command, self.root], check=False)
+        try:
+            self._end()
+        except (subprocess.TimeoutExpired, ValueError):
+            self.server.kill()
+            self.server.wait()
+            raise
+
+
+@contextmanager
+def mounted(base, fill=None, **options):
+    """A Mounted whose lower tree @fill has made, mounted; unmounted at the end."""
+    one = Mounted(base, **options)
+    if fill:
+        fill(one.lower)
+    one.mount()
+    try:
+        yield one
+    finally:
+        one.close()
