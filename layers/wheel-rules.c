@@ -120,6 +120,19 @@ vf_rules_init (VfRules *rules, const char *what, const char *const *accept, GErr
   return TRUE;
 }
 
+/* Names from the wheel go to a terminal: nothing that could steer it. */
+static char *
+printable (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *out = g_string_new (NULL);
+  for (const char *c = valid; *c; c = g_utf8_next_char (c)) {
+    gunichar character = g_utf8_get_char (c);
+    g_string_append_unichar (out, g_unichar_isprint (character) ? character : '?');
+  }
+  return g_string_free (out, FALSE);
+}
+
 gboolean
 vf_rules_break (const VfRules *rules, VfRuleId rule, GError **error, const char *format, ...)
 {
@@ -127,12 +140,9 @@ vf_rules_break (const VfRules *rules, VfRuleId rule, GError **error, const char 
     return TRUE;
   va_list arguments;
   va_start (arguments, format);
-  g_autofree char *wrong = g_strdup_vprintf (format, arguments);
+  g_autofree char *formatted = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  /* Names from the wheel go to a terminal. */
-  for (char *c = wrong; *c; c++)
-    if (g_ascii_iscntrl (*c))
-      *c = '?';
+  g_autofree char *wrong = printable (formatted);
   const char *name = table[rule].name;
   if (table[rule].acceptable)
     return vf_error_set (error, VF_ERROR_RULE,
