@@ -32,7 +32,7 @@ struct VfStore {
 
 static const char *const directories[] = {
     "objects",     "packages", "wheels", "bytecode", "images", "interpreters",
-    "resolutions", "envs",     "trash",  "tmp",      "leases",
+    "resolutions", "envs",     "trash",  "tmp",      "leases", "cache",
 };
 
 char *

@@ -6,7 +6,8 @@
  *   wheels/<wheel sha256>       text: the digest of the package a wheel file became
  *   bytecode/<cache tag>/<package digest>   compiled modules of one package (bytecode.h)
  *   images/<id>                 images (image.h)
- *   interpreters/  resolutions/ caches; may vanish at any time
+ *   interpreters/  resolutions/  cache/   may vanish at any time; cache/pip-<package digest> is a pip
+ *                               that is unpacked to be run (tools/pip.h)
  *   envs/<name>/                environments (environment.h)
  *   trash/ tmp/ leases/ lock    sweep.h, lease.h
  *

@@ -58,6 +58,8 @@ explain_option_error (const VfVerb *verb, const GError *cause, GError **error)
       g_ptr_array_add (names, (gpointer)e->long_name);
     for (const GOptionEntry *e = verb ? verb->entries : NULL; e && e->long_name; e++)
       g_ptr_array_add (names, (gpointer)e->long_name);
+    for (const GOptionEntry *e = verb ? verb->more_entries : NULL; e && e->long_name; e++)
+      g_ptr_array_add (names, (gpointer)e->long_name);
     g_ptr_array_add (names, NULL);
     g_autofree char *word = g_strndup (dashes + 2, strcspn (dashes + 2, "="));
     near = vf_suggest (word, (const char *const *)names->pdata);
@@ -80,6 +82,8 @@ parse_options (const VfVerb *verb, Globals *globals, char ***arguments, GError *
   add_globals (context, globals, !verb);
   if (verb && verb->entries)
     g_option_context_add_main_entries (context, verb->entries, NULL);
+  if (verb && verb->more_entries)
+    g_option_context_add_main_entries (context, verb->more_entries, NULL);
   if (!g_option_context_parse_strv (context, arguments, &cause))
     return explain_option_error (verb, cause, error);
   return TRUE;
@@ -131,6 +135,16 @@ parse_command_line (Globals *globals, char ***arguments, const VfVerb **out_verb
     return FALSE;
   keep_positionals (verb, *arguments);
   return TRUE;
+}
+
+/* What an interruption broke is no failure of its own. */
+static void
+explain_interruption (GError **error)
+{
+  if (*error && vf_interrupted () && !g_error_matches (*error, VF_ERROR, VF_ERROR_CANCELLED)) {
+    g_clear_error (error);
+    vf_interrupt_check (error);
+  }
 }
 
 static int
@@ -194,6 +208,7 @@ main (int argc, char *argv[])
 
   g_autoptr (VfOutput) output = vf_output_new (globals.json, globals.quiet);
   int status = run_verb (verb, &globals, output, arguments, start_usec, &error);
+  explain_interruption (&error);
   gboolean written = vf_output_finish (output, verb->name, error);
   if (error)
     return status_of (error);

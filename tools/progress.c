@@ -57,6 +57,8 @@ render_figures (VfProgressUnit unit, const char *items, guint64 done, guint64 to
     return total ? g_strdup_printf ("%s of %s", done_text, total_text)
                  : g_steal_pointer (&done_text);
   }
+  if (!done && !total)
+    return g_strdup ("…");
   if (total)
     return g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " %s", done, total,
                             items);

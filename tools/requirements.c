@@ -18,6 +18,7 @@ struct VfRequirements {
   GHashTable *pinned; /* set of normalised names */
   gboolean changeable;
   char *editable;
+  GPtrArray *locations;
   guint depth; /* of -r within -r */
 };
 
@@ -27,6 +28,7 @@ vf_requirements_new (void)
   VfRequirements *requirements = g_new0 (VfRequirements, 1);
   requirements->hasher = vf_hasher_new ();
   requirements->pinned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  requirements->locations = g_ptr_array_new_with_free_func (g_free);
   return requirements;
 }
 
@@ -35,6 +37,7 @@ vf_requirements_free (VfRequirements *requirements)
 {
   vf_hasher_free (requirements->hasher);
   g_hash_table_unref (requirements->pinned);
+  g_ptr_array_unref (requirements->locations);
   g_free (requirements->editable);
   g_free (requirements);
 }
@@ -76,18 +79,42 @@ pin (VfRequirements *requirements, const char *name, gsize length)
   g_hash_table_add (requirements->pinned, vf_package_normalize_name (spelled));
 }
 
-/* pip expands ${NAME} of upper-case letters, digits and '_'. */
+/* The name in a "${NAME}" at @start, as pip knows it (upper-case letters, digits and '_'), or NULL.
+ * The caller frees. */
+static char *
+variable_at (const char *start)
+{
+  gsize length = strspn (start + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+  return length > 0 && start[2 + length] == '}' ? g_strndup (start + 2, length) : NULL;
+}
+
 static void
 feed_variables (VfRequirements *requirements, const char *text)
 {
   for (const char *start = strstr (text, "${"); start; start = strstr (start + 2, "${")) {
-    gsize length = strspn (start + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-    if (length == 0 || start[2 + length] != '}')
-      continue;
-    g_autofree char *name = g_strndup (start + 2, length);
-    const char *value = g_getenv (name);
-    vf_requirements_add_text (requirements, name, value ? value : "");
+    g_autofree char *name = variable_at (start);
+    const char *value = name ? g_getenv (name) : NULL;
+    if (name)
+      vf_requirements_add_text (requirements, name, value ? value : "");
   }
+}
+
+/* @text with each variable that is set in its place; others stay as they are, as with pip. */
+static char *
+expand_variables (const char *text)
+{
+  GString *expanded = g_string_new (NULL);
+  while (*text) {
+    g_autofree char *name = g_str_has_prefix (text, "${") ? variable_at (text) : NULL;
+    const char *value = name ? g_getenv (name) : NULL;
+    if (value) {
+      g_string_append (expanded, value);
+      text += strlen (name) + strlen ("${}");
+    } else {
+      g_string_append_c (expanded, *text++);
+    }
+  }
+  return g_string_free (expanded, FALSE);
 }
 
 /* `-f DIR`, `file:` URLs and requirements that are paths; relative to @directory (NULL: here). */
@@ -236,6 +263,17 @@ option_value (const char *line, const char *short_name, const char *long_name)
   return g_string_free (g_steal_pointer (&unquoted), FALSE);
 }
 
+/* @short_name "\n": there is none (no line holds one). */
+static void
+add_location_option (VfRequirements *requirements, const char *line, const char *short_name,
+                     const char *long_name)
+{
+  g_autofree char *value = option_value (line, short_name, long_name);
+  g_autofree char *expanded = value ? expand_variables (value) : NULL;
+  if (expanded)
+    g_ptr_array_add (requirements->locations, g_strdup_printf ("%s=%s", long_name, expanded));
+}
+
 static gboolean
 add_included (VfRequirements *requirements, const char *value, const char *directory,
               GError **error)
@@ -270,6 +308,9 @@ add_line (VfRequirements *requirements, const char *line, const char *file, guin
   g_autofree char *links = option_value (line, "-f", "--find-links");
   if (links)
     add_find_links (requirements, links, directory);
+  add_location_option (requirements, line, "-i", "--index-url");
+  add_location_option (requirements, line, "\n", "--extra-index-url");
+  add_location_option (requirements, line, "\n", "--trusted-host");
   return TRUE;
 }
 
@@ -389,4 +430,10 @@ const char *
 vf_requirements_editable (const VfRequirements *requirements)
 {
   return requirements->editable;
+}
+
+GPtrArray *
+vf_requirements_locations (const VfRequirements *requirements)
+{
+  return requirements->locations;
 }

@@ -45,4 +45,8 @@ gboolean vf_requirements_changeable (const VfRequirements *requirements);
 /* The first editable requirement (-e), or NULL: "FILE:LINE: -e ." */
 const char *vf_requirements_editable (const VfRequirements *requirements);
 
+/* Where the files say that packages come from, for who fetches what was resolved with them:
+ * "--index-url=…", "--extra-index-url=…", "--trusted-host=…", with ${NAME} expanded. Borrowed. */
+GPtrArray *vf_requirements_locations (const VfRequirements *requirements);
+
 G_END_DECLS

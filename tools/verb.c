@@ -101,6 +101,10 @@ vf_verb_help (const VfVerb *verb)
     g_string_append (out, "\nOptions:\n");
     append_options (out, verb->entries);
   }
+  if (verb->more_entries) {
+    g_string_append_printf (out, "\n%s:\n", verb->more_title);
+    append_options (out, verb->more_entries);
+  }
   g_string_append (out, "\nOptions of every verb:\n");
   append_options (out, vf_verb_global_entries);
   if (verb->examples)

@@ -35,11 +35,13 @@ typedef struct {
 
 struct VfVerb {
   const char *name;
-  const char *arguments;        /* "NAME [PACKAGE…]": what follows the verb in the usage line */
-  const char *summary;          /* one line for the list of verbs */
-  const char *description;      /* what it does, for --help; lines of up to 80 columns */
-  const char *examples;         /* two or three, each "venvfs …" with a line saying what for */
-  const GOptionEntry *entries;  /* ended by an empty one; NULL: none */
+  const char *arguments;       /* "NAME [PACKAGE…]": what follows the verb in the usage line */
+  const char *summary;         /* one line for the list of verbs */
+  const char *description;     /* what it does, for --help; lines of up to 80 columns */
+  const char *examples;        /* two or three, each "venvfs …" with a line saying what for */
+  const GOptionEntry *entries; /* ended by an empty one; NULL: none */
+  const GOptionEntry *more_entries; /* a second group of them, below @more_title; NULL: none */
+  const char *more_title;           /* "Where packages come from" */
   gboolean options_before_args; /* an option after the first positional is a positional (`run`) */
   gboolean hidden;              /* not in the list of verbs */
   gboolean (*run) (VfInvocation *invocation, char **arguments, GError **error);

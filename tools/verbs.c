@@ -2,8 +2,10 @@
 #include "tools/verb.h"
 
 extern const VfVerb vf_verb_help_verb;
+extern const VfVerb vf_verb_store;
 
 const VfVerb *const vf_verbs[] = {
+    &vf_verb_store,
     &vf_verb_help_verb,
     NULL,
 };

@@ -18,9 +18,17 @@ CLANG_FORMAT_MAJOR = "14"
 # one enters it only with a reason that a reader accepts.
 WITHOUT_UNIT_TEST = {
     "fs/mounts.c": "a mount needs the kernel: test_daemon.py",
+    "tools/fetch.c": "pip and the ingest do the work: test_create.py",
     "tools/invocation.c": "opens the store, no more: every integration test",
     "tools/main.c": "the program: test_command_line.py",
+    "tools/pip.c": "runs pip: test_create.py",
+    "tools/resolve.c": "asks pip: test_create.py",
+    "tools/seed.c": "asks pip: test_create.py",
+    "tools/verb-create.c": "test_create.py",
+    "tools/verb-fsck.c": "test_command_line.py",
+    "tools/verb-gc.c": "test_command_line.py",
     "tools/verb-help.c": "test_command_line.py",
+    "tools/verb-store.c": "test_command_line.py",
     "tools/verbs.c": "a table: tests/unit/verb.c walks it",
 }
 

@@ -1,0 +1,358 @@
+#include "tools/resolve.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "layers/error.h"
+#include "tools/interrupt.h"
+#include "tools/pip-explain.h"
+#include "tools/progress.h"
+#include "tools/requirements.h"
+#include "tools/seed.h"
+
+#define KEY_VERSION      "venvfs resolution key 1"
+#define FRESH_SECONDS    (10 * 60)
+#define MAX_REPORT_BYTES (256 * 1024 * 1024)
+
+static const char pylock_script[] =
+#include "tools/pylock.py.inc"
+    ;
+
+void
+vf_answer_clear (VfAnswer *answer)
+{
+  g_clear_pointer (&answer->packages, g_ptr_array_unref);
+}
+
+/* --- the key */
+
+/* Where pip reads its configuration, in its own order. */
+static void
+add_configuration_files (VfRequirements *requirements, const VfInterpreter *interpreter)
+{
+  const char *chosen = g_getenv ("PIP_CONFIG_FILE");
+  const char *const *system = g_get_system_config_dirs ();
+  for (gsize i = 0; system[i]; i++) {
+    g_autofree char *path = g_build_filename (system[i], "pip", "pip.conf", NULL);
+    vf_requirements_add_content (requirements, path);
+  }
+  g_autofree char *legacy = g_build_filename (g_get_home_dir (), ".pip", "pip.conf", NULL);
+  g_autofree char *user = g_build_filename (g_get_user_config_dir (), "pip", "pip.conf", NULL);
+  g_autofree char *prefix = g_path_get_dirname (interpreter->home);
+  g_autofree char *site = g_build_filename (prefix, "pip.conf", NULL);
+  vf_requirements_add_content (requirements, "/etc/pip.conf");
+  vf_requirements_add_content (requirements, legacy);
+  vf_requirements_add_content (requirements, user);
+  vf_requirements_add_content (requirements, site);
+  if (chosen)
+    vf_requirements_add_content (requirements, chosen);
+}
+
+static int
+compare_strings (const void *a, const void *b)
+{
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+add_environment (VfRequirements *requirements)
+{
+  g_auto (GStrv) environment = g_get_environ ();
+  qsort (environment, g_strv_length (environment), sizeof *environment, compare_strings);
+  for (gsize i = 0; environment[i]; i++)
+    if (g_str_has_prefix (environment[i], "PIP_"))
+      vf_requirements_add_text (requirements, "environment", environment[i]);
+  g_auto (GStrv) links = g_strsplit_set (g_getenv ("PIP_FIND_LINKS") ?: "", " \t\n", -1);
+  for (gsize i = 0; links[i]; i++)
+    if (*links[i])
+      vf_requirements_add_find_links (requirements, links[i]);
+}
+
+/* Interpreter, options, environment, configuration: what both the seed and the packages hang on. */
+static void
+add_index (VfRequirements *requirements, const VfInterpreter *interpreter,
+           const char *const *index_options)
+{
+  vf_requirements_add_text (requirements, "key", KEY_VERSION);
+  vf_requirements_add_text (requirements, "interpreter", interpreter->probe_id);
+  for (gsize i = 0; index_options[i]; i++) {
+    vf_requirements_add_text (requirements, "option", index_options[i]);
+    if (g_str_has_prefix (index_options[i], "--find-links="))
+      vf_requirements_add_find_links (requirements, strchr (index_options[i], '=') + 1);
+  }
+  add_environment (requirements);
+  add_configuration_files (requirements, interpreter);
+}
+
+static VfRequirements *
+scan_request (const VfInterpreter *interpreter, const VfRequest *request, GError **error)
+{
+  g_autoptr (VfRequirements) requirements = vf_requirements_new ();
+  add_index (requirements, interpreter, request->index_options);
+  for (gsize i = 0; request->accept && request->accept[i]; i++)
+    vf_requirements_add_text (requirements, "accept", request->accept[i]);
+  for (gsize i = 0; request->files && request->files[i]; i++)
+    if (!vf_requirements_add_file (requirements, request->files[i], error))
+      return NULL;
+  vf_requirements_add_text (requirements, "constraints", "");
+  for (gsize i = 0; request->constraints && request->constraints[i]; i++)
+    if (!vf_requirements_add_file (requirements, request->constraints[i], error))
+      return NULL;
+  if (request->lock) {
+    g_autofree char *path = g_canonicalize_filename (request->lock, NULL);
+    vf_requirements_add_text (requirements, "lock", path);
+    vf_requirements_add_content (requirements, path);
+  }
+  for (gsize i = 0; request->packages && request->packages[i]; i++)
+    vf_requirements_add_argument (requirements, request->packages[i]);
+  const char *editable = vf_requirements_editable (requirements);
+  if (editable) {
+    vf_error_set (error, VF_ERROR_INVALID,
+                  "%s: an editable project cannot be part of a new environment; leave it out, "
+                  "mount the environment and run 'pip install -e' in it",
+                  editable);
+    return NULL;
+  }
+  return g_steal_pointer (&requirements);
+}
+
+/* --- asking */
+
+static void
+on_resolver_line (const char *line, gpointer user_data)
+{
+  struct {
+    VfProgress *progress;
+    guint64 done;
+  } *watch = user_data;
+  if (strstr (line, "Collecting ") || strstr (line, "Requirement already"))
+    watch->done++;
+  vf_progress_update (watch->progress, watch->done, 0);
+}
+
+static void
+add_all (GPtrArray *arguments, const char *option, const char *const *values)
+{
+  for (gsize i = 0; values && values[i]; i++) {
+    if (option)
+      g_ptr_array_add (arguments, (gpointer)option);
+    g_ptr_array_add (arguments, (gpointer)values[i]);
+  }
+}
+
+static GPtrArray *
+ask_pip (const VfFetch *fetch, VfPip *pip, const VfRequest *request, GError **error)
+{
+  g_autofree char *report = g_build_filename (fetch->tmp_path, "report.json", NULL);
+  g_autoptr (GPtrArray) arguments = g_ptr_array_new ();
+  const char *fixed[] = {"install",  "--no-input", "--dry-run", "--ignore-installed",
+                         "--report", report};
+  for (gsize i = 0; i < G_N_ELEMENTS (fixed); i++)
+    g_ptr_array_add (arguments, (gpointer)fixed[i]);
+  add_all (arguments, NULL, request->index_options);
+  add_all (arguments, "--requirement", request->files);
+  add_all (arguments, "--constraint", request->constraints);
+  g_ptr_array_add (arguments, (gpointer) "--");
+  add_all (arguments, NULL, request->packages);
+  g_ptr_array_add (arguments, NULL);
+
+  struct {
+    VfProgress *progress;
+    guint64 done;
+  } watch = {vf_progress_new (fetch->output, "Resolving", VF_PROGRESS_ITEMS, "packages"), 0};
+  gboolean ok = vf_pip_run (pip, (const char *const *)arguments->pdata, TRUE, on_resolver_line,
+                            &watch, error);
+  vf_progress_free (watch.progress);
+  if (!ok)
+    return NULL;
+  g_autoptr (GBytes) bytes =
+      vf_read_file (AT_FDCWD, report, MAX_REPORT_BYTES, "pip's report", error);
+  return bytes ? vf_report_parse (g_bytes_get_data (bytes, NULL), (gssize)g_bytes_get_size (bytes),
+                                  "pip's report", error)
+               : NULL;
+}
+
+static GPtrArray *
+ask_lock (VfPip *pip, const VfRequest *request, GError **error)
+{
+  const char *arguments[] = {request->lock, NULL};
+  g_autofree char *text = NULL;
+  if (!vf_pip_run_script (pip, pylock_script, arguments, &text, error))
+    return NULL;
+  return vf_report_parse (text, -1, request->lock, error);
+}
+
+/* --- remembering */
+
+static gboolean
+is_fresh (const VfResolution *known)
+{
+  gint64 now = g_get_real_time () / G_USEC_PER_SEC;
+  return known->pinned || (now >= known->time && now < known->time + FRESH_SECONDS);
+}
+
+static gboolean
+pins_all (const VfRequirements *requirements, GPtrArray *packages)
+{
+  for (guint i = 0; i < packages->len; i++)
+    if (!vf_requirements_pins (requirements, ((VfResolved *)packages->pdata[i])->name))
+      return FALSE;
+  return TRUE;
+}
+
+/* What the caller asked for, apart from the seed: by pip or the lock, remembered if it may be. */
+static VfResolution *
+resolve_anew (const VfFetch *fetch, const VfRequest *request, const VfRequirements *requirements,
+              const char *name, GPtrArray *seed, guint64 *new_bytes, GError **error)
+{
+  g_autoptr (VfPip) pip =
+      vf_pip_new (fetch->store, fetch->interpreter, vf_seed_pip (seed), fetch->tmp_path, error);
+  if (!pip)
+    return NULL;
+  g_autoptr (GPtrArray) items =
+      request->lock ? ask_lock (pip, request, error) : ask_pip (fetch, pip, request, error);
+  if (!items)
+    return NULL;
+  GPtrArray *packages = vf_fetch_items (fetch, pip, items, new_bytes, error);
+  if (!packages)
+    return NULL;
+  gboolean pinned = request->lock || pins_all (requirements, packages);
+  g_autoptr (VfResolution) resolution =
+      vf_resolution_new (g_get_real_time () / G_USEC_PER_SEC, pinned);
+  g_ptr_array_unref (resolution->packages);
+  resolution->packages = packages;
+  if (!vf_requirements_changeable (requirements) &&
+      !vf_resolution_save (fetch->store, name, resolution, error))
+    return NULL;
+  return g_steal_pointer (&resolution);
+}
+
+/* pip's answer, else the one of before when there is no network now. */
+static VfResolution *
+resolve_or_recall (const VfFetch *fetch, const VfRequest *request,
+                   const VfRequirements *requirements, const char *name, GPtrArray *seed,
+                   VfResolution *old, guint64 *new_bytes, GError **error)
+{
+  g_autoptr (VfResolution) before = old;
+  g_autoptr (GError) cause = NULL;
+  VfResolution *answer = resolve_anew (fetch, request, requirements, name, seed, new_bytes, &cause);
+  if (answer)
+    return answer;
+  if (before && vf_pip_error_is_offline (cause)) {
+    gint64 hours = (g_get_real_time () / G_USEC_PER_SEC - before->time) / 3600;
+    vf_output_warning (
+        fetch->output,
+        "no package index can be reached: taking the versions that were resolved %" G_GINT64_FORMAT
+        " hours ago",
+        hours);
+    return g_steal_pointer (&before);
+  }
+  g_propagate_error (error, g_steal_pointer (&cause));
+  return NULL;
+}
+
+/* The seed's packages that the user did not ask for in another version. */
+static void
+add_seed (GPtrArray *packages, GPtrArray *seed)
+{
+  guint n = packages->len;
+  for (guint i = 0; i < seed->len; i++) {
+    const VfResolved *one = seed->pdata[i];
+    gboolean there = FALSE;
+    for (guint j = 0; j < n && !there; j++)
+      there = g_ascii_strcasecmp (((VfResolved *)packages->pdata[j])->name, one->name) == 0;
+    if (!there)
+      g_ptr_array_add (packages, vf_resolved_new (one->name, one->version, &one->wheel,
+                                                  &one->package, one->requested, one->direct_url));
+  }
+}
+
+static gboolean
+asks_for_packages (const VfRequest *request)
+{
+  return (request->packages && request->packages[0]) || (request->files && request->files[0]) ||
+         request->lock;
+}
+
+/* One resolution in progress. */
+typedef struct {
+  const VfRequest *request;
+  VfRequirements *requirements;
+  char name[VF_DIGEST_HEX + 1]; /* of the remembered resolution */
+  VfDigest seed_key;
+  VfResolution *known; /* what was remembered, then the answer */
+  GPtrArray *seed;
+} Job;
+
+static void
+job_clear (Job *job)
+{
+  g_clear_pointer (&job->requirements, vf_requirements_free);
+  g_clear_pointer (&job->known, vf_resolution_free);
+  g_clear_pointer (&job->seed, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Job, job_clear)
+
+static gboolean
+prepare (Job *job, VfStore *store, const VfInterpreter *interpreter, GError **error)
+{
+  g_autoptr (VfRequirements) index = vf_requirements_new ();
+  VfDigest key;
+  job->requirements = scan_request (interpreter, job->request, error);
+  if (!job->requirements)
+    return FALSE;
+  vf_requirements_key (job->requirements, &key);
+  vf_digest_to_hex (&key, job->name);
+  add_index (index, interpreter, job->request->index_options);
+  vf_requirements_key (index, &job->seed_key);
+  job->known = asks_for_packages (job->request) ? vf_resolution_load (store, job->name)
+                                                : vf_resolution_new (0, TRUE);
+  return TRUE;
+}
+
+/* With a Python: whatever is not remembered. */
+static gboolean
+ask (Job *job, VfFetch *fetch, gboolean packages_known, guint64 *new_bytes, GError **error)
+{
+  g_autoptr (VfStoreTmp) tmp = vf_store_tmp_new (fetch->store, error);
+  if (!tmp)
+    return FALSE;
+  fetch->tmp_path = vf_store_tmp_path (tmp);
+  job->seed = vf_seed_find (fetch, &job->seed_key, error);
+  if (!job->seed)
+    return FALSE;
+  if (packages_known)
+    return TRUE;
+  job->known = resolve_or_recall (fetch, job->request, job->requirements, job->name, job->seed,
+                                  g_steal_pointer (&job->known), new_bytes, error);
+  return job->known != NULL;
+}
+
+gboolean
+vf_resolve (VfStore *store, const VfInterpreter *interpreter, VfOutput *output,
+            const VfRequest *request, VfAnswer *out_answer, GError **error)
+{
+  g_auto (Job) job = {.request = request};
+  if (!prepare (&job, store, interpreter, error))
+    return FALSE;
+  g_autoptr (GPtrArray) locations =
+      vf_fetch_locations (request->index_options, vf_requirements_locations (job.requirements));
+  VfFetch fetch = {
+      .store = store,
+      .interpreter = interpreter,
+      .output = output,
+      .locations = (const char *const *)locations->pdata,
+      .accept = request->accept,
+  };
+  gboolean packages_known = job.known && is_fresh (job.known);
+  if (request->seeded && packages_known)
+    job.seed = vf_seed_recall (&fetch, &job.seed_key, !asks_for_packages (request));
+  out_answer->remembered = packages_known && (job.seed || !request->seeded);
+  if (!out_answer->remembered && !ask (&job, &fetch, packages_known, &out_answer->new_bytes, error))
+    return FALSE;
+  if (request->seeded)
+    add_seed (job.known->packages, job.seed);
+  out_answer->packages = g_ptr_array_ref (job.known->packages);
+  return TRUE;
+}

@@ -1,0 +1,78 @@
+/* venvfs fsck */
+#include "layers/check.h"
+#include "layers/error.h"
+#include "tools/verb.h"
+
+static gboolean deep, repair;
+
+static const GOptionEntry entries[] = {
+    {"deep", 0, 0, G_OPTION_ARG_NONE, &deep, "Read every file and compare its digest", NULL},
+    {"repair", 0, 0, G_OPTION_ARG_NONE, &repair, "Set aside what is damaged, to be made anew",
+     NULL},
+    {NULL},
+};
+
+typedef struct {
+  VfOutput *output;
+  JsonArray *problems; /* NULL without --json */
+} Listing;
+
+static void
+on_problem (const char *path, const char *problem, gpointer user_data)
+{
+  Listing *listing = user_data;
+  vf_output_data (listing->output, "%s: %s", path, problem);
+  if (!listing->problems)
+    return;
+  JsonObject *object = json_object_new ();
+  g_autofree char *valid_path = g_utf8_make_valid (path, -1);
+  g_autofree char *valid_problem = g_utf8_make_valid (problem, -1);
+  json_object_set_string_member (object, "path", valid_path);
+  json_object_set_string_member (object, "problem", valid_problem);
+  json_array_add_object_element (listing->problems, object);
+}
+
+static gboolean
+run (VfInvocation *invocation, char **arguments, GError **error)
+{
+  if (!vf_verb_check_arguments (invocation, arguments, 0, 0, error))
+    return FALSE;
+  g_autoptr (VfStore) store = vf_verb_open_store (invocation, error);
+  if (!store)
+    return FALSE;
+  JsonObject *result = vf_output_result (invocation->output);
+  Listing listing = {invocation->output, result ? json_array_new () : NULL};
+  guint64 n = 0;
+  if (result)
+    json_object_set_array_member (result, "problems", listing.problems);
+  if (!vf_check (store, deep, repair, on_problem, &listing, &n, error))
+    return FALSE;
+  if (n == 0) {
+    vf_output_line (invocation->output, "%s: nothing is wrong", vf_store_path (store));
+    return TRUE;
+  }
+  g_autofree char *count = vf_output_count (n, "problem", NULL);
+  if (repair) {
+    vf_output_line (invocation->output, "%s: set %s aside", vf_store_path (store), count);
+    return TRUE;
+  }
+  return vf_error_set (error, VF_ERROR_DAMAGED,
+                       "%s: %s; 'venvfs fsck --repair' sets aside what is "
+                       "damaged",
+                       vf_store_path (store), count);
+}
+
+extern const VfVerb vf_verb_fsck;
+const VfVerb vf_verb_fsck = {
+    .name = "fsck",
+    .summary = "Check the store",
+    .description =
+        "Checks that everything in the store is what it says and refers to what is there.\n"
+        "With --repair, damaged files go to trash/quarantine; what is missing then is made\n"
+        "anew when an environment is created from the same packages.",
+    .examples = "  venvfs fsck               the structure, quick\n"
+                "  venvfs fsck --deep        the contents too\n"
+                "  venvfs fsck --repair",
+    .entries = entries,
+    .run = run,
+};
