@@ -2,7 +2,7 @@
  *
  * The work is a list of tasks, one for each different (source, base name): an empty __init__.py of
  * a thousand packages is compiled once. Threads, one for each worker process, take the largest that
- * is left. All objects are committed together, then the listings are written: a crash between
+ * is left. Objects and listings are committed together, the listings last: a crash between
  * leaves objects that the sweep takes.
  *
  * Locking: `lock` guards all of Work but `tasks`' elements, each of which belongs to the thread
@@ -281,7 +281,7 @@ job_new (VfStore *store, const VfInterpreter *interpreter, const VfPackage *pack
 }
 
 static gboolean
-write_listing (VfStore *store, const VfInterpreter *interpreter, const Job *job, GError **error)
+put_listing (Work *work, const Job *job, GError **error)
 {
   g_autoptr (GArray) entries = g_array_new (FALSE, FALSE, sizeof (VfBytecodeEntry));
   for (guint i = 0; i < job->tasks->len; i++) {
@@ -292,21 +292,17 @@ write_listing (VfStore *store, const VfInterpreter *interpreter, const Job *job,
     g_array_append_val (entries, entry);
   }
   g_autoptr (GBytes) bytes = vf_bytecode_serialize (entries);
-  g_autofree char *path = vf_bytecode_path (interpreter, &job->package->digest);
+  g_autofree char *path = vf_bytecode_path (work->interpreter, &job->package->digest);
   gsize length;
   const void *data = g_bytes_get_data (bytes, &length);
-  return vf_store_put (store, path, data, length, error);
+  return vf_object_batch_put (work->batch, path, data, length, error);
 }
 
 static gboolean
-write_listings (Work *work, GPtrArray *jobs, GError **error)
+put_listings (Work *work, GPtrArray *jobs, GError **error)
 {
-  g_autofree char *directory = g_strdup_printf ("bytecode/%s.%s", work->interpreter->cache_tag,
-                                                work->interpreter->bytecode_magic);
-  if (jobs->len > 0 && !vf_make_path (vf_store_fd (work->store), directory, directory, error))
-    return FALSE;
   for (guint i = 0; i < jobs->len; i++)
-    if (!write_listing (work->store, work->interpreter, g_ptr_array_index (jobs, i), error))
+    if (!put_listing (work, g_ptr_array_index (jobs, i), error))
       return FALSE;
   return TRUE;
 }

@@ -4,7 +4,7 @@
  *   objects/ab/cdef…            contents, mode 0444 (object.h)
  *   packages/<digest>           package indexes (package.h)
  *   wheels/<wheel sha256>       text: the digest of the package a wheel file became
- *   bytecode/<cache tag>/<package digest>   compiled modules of one package (bytecode.h)
+ *   bytecode/<cache tag>.<magic>/<package digest>   compiled modules of one package (bytecode.h)
  *   images/<id>                 images (image.h)
  *   interpreters/  resolutions/  cache/   may vanish at any time; cache/pip-<package digest> is a pip
  *                               that is unpacked to be run (tools/pip.h)
