@@ -159,6 +159,11 @@ class Result:
         """What a verb called with --json printed."""
         return json_module.loads(self.out)
 
+    @property
+    def result(self):
+        """The "result" of the envelope that --json prints."""
+        return self.json["result"]
+
     def describe(self):
         lines = [f"$ {' '.join(map(str, self.args))}", f"exit status {self.status}"]
         for name, text in (("stdout", self.out), ("stderr", self.err)):
