@@ -332,7 +332,7 @@ run_jobs (Work *work, GPtrArray *jobs, guint n_workers, VfBytecodeProgress progr
   g_autoptr (VfObjectBatch) batch = vf_object_batch_new (work->store, error);
   work->batch = batch;
   return batch && compile_tasks (work, n_workers, progress, user_data, error) &&
-         vf_object_batch_commit (batch, error) && write_listings (work, jobs, error);
+         put_listings (work, jobs, error) && vf_object_batch_commit (batch, error);
 }
 
 gboolean
