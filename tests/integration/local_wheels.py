@@ -1,54 +1,30 @@
 """Small, well-formed wheels for tests that need packages but no index.
 
-What is wrong with a wheel, and every kind it comes in, is the business of tests/wheels/builder.py."""
+tests/wheels/builder.py, which they are built by, also makes what is wrong with a wheel."""
 
-import base64
-import hashlib
 import re
 import subprocess
 import zipfile
 from pathlib import Path
 
-
-def _digest(data):
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-
-
-def _write(path, members):
-    """A zip file of @members (name → bytes) with fixed times, RECORD last."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            info = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o100644 << 16
-            archive.writestr(info, data)
-    return path
-
-
-def _with_record(members, info):
-    record = f"{info}/RECORD"
-    lines = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in members.items() if name != record]
-    members = {name: data for name, data in members.items() if name != record}
-    members[record] = ("\n".join([*lines, f"{record},,"]) + "\n").encode()
-    return members
+from wheels.builder import Wheel
 
 
 def write_wheel(folder, name, version, files=None, scripts=None, requires=()):
     """A pure wheel in @folder. @files: path → text, by default one package that says its version;
     @scripts: console script → "module:function". Returns the wheel's path."""
     module = name.replace("-", "_")
-    info = f"{module}-{version}.dist-info"
     if files is None:
-        files = {f"{module}/__init__.py": f"__version__ = '{version}'\ndef main():\n    print('{name} {version}')\n"}
-    members = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
-    metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: a package of the tests"]
-    metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
-    members[f"{info}/METADATA"] = ("\n".join(metadata) + "\n").encode()
-    members[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    if scripts:
-        lines = [f"{script} = {target}" for script, target in scripts.items()]
-        members[f"{info}/entry_points.txt"] = ("[console_scripts]\n" + "\n".join(lines) + "\n").encode()
-    return _write(Path(folder) / f"{module}-{version}-py3-none-any.whl", _with_record(members, info))
+        files = {f"{module}/__init__.py": f"__version__ = '{version}'\n\n\n"
+                                          f"def main():\n    print('{name} {version}')\n"}
+    lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"]
+    lines += [f"Requires-Dist: {requirement}\n" for requirement in requires]
+    entry_points = "".join(f"{script} = {target}\n" for script, target in (scripts or {}).items())
+    wheel = Wheel({path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()},
+                  name=module, version=version, metadata="".join(lines).encode())
+    if entry_points:
+        wheel.entry_points = f"[console_scripts]\n{entry_points}".encode()
+    return wheel.write(folder)
 
 
 def bundled_pip(python):
@@ -71,10 +47,11 @@ def newer_pip(folder, python, version):
     with zipfile.ZipFile(bundled_pip(python)) as archive:
         members = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
     old = next(name for name in members if name.endswith(".dist-info/METADATA")).split("/")[0]
-    new = f"pip-{version}.dist-info"
-    members = {name.replace(old, new, 1) if name.startswith(old) else name: data
-               for name, data in members.items()}
-    for name, pattern in ((f"{new}/METADATA", rb"(?m)^(Version: ).*$"),
-                          ("pip/__init__.py", rb'(?m)^(__version__ = ").*(?=")')):
-        members[name] = re.sub(pattern, rb"\g<1>" + version.encode(), members[name], count=1)
-    return _write(Path(folder) / f"pip-{version}-py3-none-any.whl", _with_record(members, new))
+
+    def renumbered(name, pattern):
+        return re.sub(pattern, rb"\g<1>" + version.encode(), members[name], count=1)
+
+    files = {name: data for name, data in members.items() if not name.startswith(f"{old}/")}
+    files["pip/__init__.py"] = renumbered("pip/__init__.py", rb'(?m)^(__version__ = ").*(?=")')
+    return Wheel(files, name="pip", version=version, entry_points=members[f"{old}/entry_points.txt"],
+                 metadata=renumbered(f"{old}/METADATA", rb"(?m)^(Version: ).*$")).write(folder)
