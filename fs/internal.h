@@ -20,7 +20,7 @@
 
 #include "fs/beneath.h"
 #include "fs/descriptors.h"
-#include "fs/marks.h"
+#include "layers/marks.h"
 #include "fs/overlay.h"
 #include "fs/upper.h"
 #include "layers/io.h"

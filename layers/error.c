@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdarg.h>
 
-G_DEFINE_QUARK (vf - error - quark, vf_error)
-G_DEFINE_QUARK (vf - system - error - quark, vf_system_error)
+/* clang-format off */
+G_DEFINE_QUARK (vf-error-quark, vf_error)
+G_DEFINE_QUARK (vf-system-error-quark, vf_system_error)
+/* clang-format on */
 
 gboolean
 vf_error_errno (GError **error, int errnum, const char *format, ...)
