@@ -21,7 +21,7 @@
 
 typedef struct {
   VfMounts *mounts;
-  VfMountRequest *request; /* without its fuse and environment descriptors */
+  VfMountRequest *request; /* of its descriptors only the lock is left */
   VfStore *store;
   VfImage *image;
   VfLease *lease;

@@ -15,8 +15,8 @@ G_BEGIN_DECLS
 
 typedef struct VfSession VfSession;
 
-/* Takes over @fuse_fd (an already mounted /dev/fuse descriptor, made non-blocking here) and the
- * overlay.
+/* Takes over @fuse_fd (an already mounted /dev/fuse descriptor, made non-blocking here), @parent_fd
+ * and the overlay, when it fails too.
  * @parent_fd: O_PATH descriptor of the directory that holds the mount point, or -1; @mount_name:
  * its name there. The path /proc/self/fd gives for it, now and after a rename above, is what views
  * are rendered with. */

@@ -1,0 +1,386 @@
+/* The sentinel's last line is for this file to read; the rest is for people. */
+#include "tools/mount-point.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layers/error.h"
+#include "layers/io.h"
+#include "tools/mountinfo.h"
+
+#define SENTINEL_MAX_BYTES 16384
+#define SENTINEL_TAIL      "[venvfs mount point: name=%128s made=%u mode=%o]"
+#define SENTINEL_MARK      "[venvfs mount point: "
+#define SEALED_MODE        0555
+
+typedef struct {
+  char name[129];
+  guint n_made;
+  guint mode;
+} Sentinel;
+
+void
+vf_mount_point_free (VfMountPoint *point)
+{
+  g_free (point->path);
+  g_free (point->name);
+  vf_fd_clear (&point->parent_fd);
+  vf_fd_clear (&point->directory_fd);
+  g_free (point);
+}
+
+/* realpath() of as much of @path as exists, the rest as written. */
+static char *
+resolve_existing (const char *path)
+{
+  char resolved[PATH_MAX];
+  if (realpath (path, resolved) != NULL)
+    return g_strdup (resolved);
+  if (errno != ENOENT)
+    return NULL;
+  g_autofree char *parent = g_path_get_dirname (path);
+  g_autofree char *name = g_path_get_basename (path);
+  /* ".." of what does not exist has no meaning. */
+  if (g_str_equal (name, "..") || g_str_equal (name, ".")) {
+    errno = ENOENT;
+    return NULL;
+  }
+  g_autofree char *above = resolve_existing (parent);
+  return above != NULL ? g_build_filename (above, name, NULL) : NULL;
+}
+
+char *
+vf_mount_point_normalise (const char *path, GError **error)
+{
+  g_autofree char *directory = g_path_is_absolute (path) ? NULL : g_get_current_dir ();
+  g_autofree char *absolute = g_build_filename (directory != NULL ? directory : "/", path, NULL);
+  gsize length = strlen (absolute);
+  while (length > 1 && absolute[length - 1] == '/')
+    absolute[--length] = '\0';
+  g_autofree char *name = g_path_get_basename (absolute);
+  gboolean whole = g_str_equal (name, "..") || g_str_equal (name, ".") || length == 1;
+  g_autofree char *parent = g_path_get_dirname (absolute);
+  g_autofree char *above = resolve_existing (whole ? absolute : parent);
+  if (above != NULL)
+    return whole ? g_steal_pointer (&above) : g_build_filename (above, name, NULL);
+  vf_error_errno (error, errno, "%s: is no place to mount at", path);
+  return NULL;
+}
+
+static gboolean
+sentinel_parse (const char *text, Sentinel *out_sentinel)
+{
+  const char *tail = g_strrstr (text, SENTINEL_MARK);
+  return tail != NULL && sscanf (tail, SENTINEL_TAIL, out_sentinel->name, &out_sentinel->n_made,
+                                 &out_sentinel->mode) == 3;
+}
+
+static gboolean
+sentinel_read (int directory_fd, Sentinel *out_sentinel)
+{
+  g_autoptr (GBytes) bytes =
+      vf_read_file (directory_fd, VF_SENTINEL_NAME, SENTINEL_MAX_BYTES, VF_SENTINEL_NAME, NULL);
+  if (bytes == NULL)
+    return FALSE;
+  g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+  return sentinel_parse (text, out_sentinel);
+}
+
+static char *
+shell_word (const char *text)
+{
+  const char *safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@%";
+  return text[strspn (text, safe)] == '\0' ? g_strdup (text) : g_shell_quote (text);
+}
+
+static char *
+sentinel_text (const VfMountPoint *point, const VfMountPointRules *rules)
+{
+  g_autofree char *path = shell_word (point->path);
+  g_autofree char *store = rules->store_given != NULL ? shell_word (rules->store_given) : NULL;
+  return g_strdup_printf ("The Python environment \"%s\" belongs here, but it is not mounted.\n"
+                          "To mount it, run:\n"
+                          "\n"
+                          "    venvfs mount %s%s%s%s %s\n"
+                          "\n"
+                          "To give this place up, run:\n"
+                          "\n"
+                          "    venvfs umount --remove %s\n"
+                          "\n"
+                          "[venvfs mount point: name=%s made=%u mode=%04o]\n",
+                          rules->name, store != NULL ? "--store " : "", store != NULL ? store : "",
+                          store != NULL ? " " : "", rules->name, path, path, rules->name,
+                          point->n_made, point->mode);
+}
+
+/* The only thing in the directory may be a sentinel. */
+static gboolean
+check_empty (const VfMountPoint *point, GError **error)
+{
+  int fd = openat (point->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *stream = fd >= 0 ? fdopendir (fd) : NULL;
+  if (stream == NULL) {
+    vf_error_errno (error, errno, "%s: cannot be read", point->path);
+    vf_fd_clear (&fd);
+    return FALSE;
+  }
+  gboolean ordinary = FALSE;
+  guint n_entries = 0;
+  const struct dirent *entry;
+  while ((entry = readdir (stream)) != NULL) {
+    if (g_str_equal (entry->d_name, ".") || g_str_equal (entry->d_name, ".."))
+      continue;
+    ordinary |= g_str_equal (entry->d_name, "pyvenv.cfg");
+    Sentinel sentinel;
+    n_entries += !(g_str_equal (entry->d_name, VF_SENTINEL_NAME) &&
+                   sentinel_read (point->directory_fd, &sentinel));
+  }
+  closedir (stream);
+  if (n_entries == 0)
+    return TRUE;
+  return vf_error_set (error, VF_ERROR_INVALID, "%s: %s; move it away, or mount somewhere else",
+                       point->path,
+                       ordinary ? "holds an ordinary virtual environment" : "is not empty");
+}
+
+static gboolean
+check_mounted (const char *path, GError **error)
+{
+  g_autoptr (GPtrArray) table = vf_mountinfo_read (error);
+  if (table == NULL)
+    return FALSE;
+  const VfMountEntry *at = vf_mountinfo_at (table, path);
+  if (at != NULL && g_str_equal (at->type, VF_MOUNT_TYPE))
+    return vf_error_set (error, VF_ERROR_BUSY,
+                         "%s: the environment '%s' is mounted here; venvfs umount %s unmounts it",
+                         path, at->source, path);
+  if (at != NULL)
+    return vf_error_set (error, VF_ERROR_BUSY,
+                         "%s: a file system (%s) is mounted here; mount somewhere else", path,
+                         at->type);
+  const VfMountEntry *around = vf_mountinfo_containing (table, path);
+  return around == NULL ||
+         vf_error_set (error, VF_ERROR_INVALID,
+                       "%s: lies in %s, where the environment '%s' is mounted; mount outside of it",
+                       path, around->path, around->source);
+}
+
+static gboolean
+check_place (const char *path, const VfMountPointRules *rules, GError **error)
+{
+  if (strchr (path, ':') != NULL)
+    return vf_error_set (error, VF_ERROR_INVALID,
+                         "%s: has a ':' in it, which PATH cannot hold; mount somewhere else", path);
+  if (strchr (path, '\n') != NULL)
+    return vf_error_set (
+        error, VF_ERROR_INVALID,
+        "%s: has a line break in it, which pyvenv.cfg cannot hold; mount somewhere "
+        "else",
+        path);
+  if (vf_path_is_within (rules->store, path))
+    return vf_error_set (error, VF_ERROR_INVALID,
+                         "%s: a mount here would hide the store %s; mount somewhere else", path,
+                         rules->store);
+  if (vf_path_is_within (path, rules->store))
+    return vf_error_set (error, VF_ERROR_INVALID, "%s: lies in the store %s; mount outside of it",
+                         path, rules->store);
+  char real[PATH_MAX];
+  gboolean hides_python =
+      vf_path_is_within (rules->interpreter, path) ||
+      (realpath (rules->interpreter, real) != NULL && vf_path_is_within (real, path));
+  return !hides_python ||
+         vf_error_set (error, VF_ERROR_INVALID,
+                       "%s: a mount here would hide the interpreter %s; mount somewhere else", path,
+                       rules->interpreter);
+}
+
+/* The directory itself, if it is there. */
+static gboolean
+check_directory (VfMountPoint *point, GError **error)
+{
+  VF_AUTOFD fd = openat (point->parent_fd, point->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  struct stat st;
+  if (fd < 0 && errno == ENOENT)
+    return TRUE;
+  if (fd < 0 || fstat (fd, &st) < 0)
+    return vf_error_errno (error, errno, "%s: cannot be examined", point->path);
+  if (S_ISLNK (st.st_mode))
+    return vf_error_set (error, VF_ERROR_INVALID,
+                         "%s: is a symbolic link, and a mount point is a directory; remove it, or "
+                         "mount where it points to",
+                         point->path);
+  if (!S_ISDIR (st.st_mode))
+    return vf_error_set (error, VF_ERROR_INVALID,
+                         "%s: is not a directory; remove it, or mount somewhere else", point->path);
+  point->directory_fd = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (point->directory_fd < 0)
+    return vf_error_errno (error, errno, "%s: cannot be opened", point->path);
+  point->mode = st.st_mode & 07777;
+  Sentinel sentinel;
+  if (sentinel_read (point->directory_fd, &sentinel)) {
+    point->mode = sentinel.mode;
+    point->n_made = sentinel.n_made;
+  }
+  if (geteuid () != 0 && st.st_uid != geteuid ())
+    return vf_error_set (error, VF_ERROR_INVALID,
+                         "%s: is not yours; mount at a directory of your own", point->path);
+  return check_empty (point, error);
+}
+
+VfMountPoint *
+vf_mount_point_check (const char *path, const VfMountPointRules *rules, GError **error)
+{
+  g_autofree char *normal = vf_mount_point_normalise (path, error);
+  if (normal == NULL || !check_place (normal, rules, error) || !check_mounted (normal, error))
+    return NULL;
+  g_autoptr (VfMountPoint) point = g_new0 (VfMountPoint, 1);
+  point->parent_fd = point->directory_fd = -1;
+  point->mode = 0755;
+  point->path = g_steal_pointer (&normal);
+  point->name = g_path_get_basename (point->path);
+  g_autofree char *parent = g_path_get_dirname (point->path);
+  point->parent_fd = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (point->parent_fd < 0 && errno != ENOENT) {
+    vf_error_errno (error, errno, "%s: cannot be opened", parent);
+    return NULL;
+  }
+  if (point->parent_fd >= 0 && !check_directory (point, error))
+    return NULL;
+  return g_steal_pointer (&point);
+}
+
+/* mkdir -p; counts what it made. */
+static gboolean
+make_directories (const char *path, guint *n_made, GError **error)
+{
+  if (mkdir (path, 0777) == 0) {
+    *n_made += 1;
+    return TRUE;
+  }
+  if (errno == EEXIST)
+    return TRUE;
+  if (errno != ENOENT)
+    return vf_error_errno (error, errno, "%s: cannot be made", path);
+  g_autofree char *parent = g_path_get_dirname (path);
+  if (!make_directories (parent, n_made, error))
+    return FALSE;
+  if (mkdir (path, 0777) < 0)
+    return vf_error_errno (error, errno, "%s: cannot be made", path);
+  *n_made += 1;
+  return TRUE;
+}
+
+static gboolean
+make_directory (VfMountPoint *point, GError **error)
+{
+  point->prepared = TRUE;
+  if (!make_directories (point->path, &point->n_made, error))
+    return FALSE;
+  g_autofree char *parent = g_path_get_dirname (point->path);
+  if (point->parent_fd < 0)
+    point->parent_fd = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  point->directory_fd =
+      openat (point->parent_fd, point->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return point->directory_fd >= 0 ||
+         vf_error_errno (error, errno, "%s: cannot be opened", point->path);
+}
+
+/* Written anew only when it would differ: it is no place for an fsync, since a torn sentinel is
+ * just written again. */
+static gboolean
+write_sentinel (const VfMountPoint *point, const char *text, GError **error)
+{
+  gsize length = strlen (text);
+  g_autoptr (GBytes) there = vf_read_file (point->directory_fd, VF_SENTINEL_NAME,
+                                           SENTINEL_MAX_BYTES, VF_SENTINEL_NAME, NULL);
+  if (there != NULL && g_bytes_get_size (there) == length &&
+      memcmp (g_bytes_get_data (there, NULL), text, length) == 0)
+    return TRUE;
+  unlinkat (point->directory_fd, VF_SENTINEL_NAME, 0);
+  VF_AUTOFD fd =
+      openat (point->directory_fd, VF_SENTINEL_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+  if (fd < 0)
+    return vf_error_errno (error, errno, "%s: cannot write in it", point->path);
+  return vf_write_all (fd, text, length, point->path, error);
+}
+
+gboolean
+vf_mount_point_prepare (VfMountPoint *point, const VfMountPointRules *rules, GError **error)
+{
+  Sentinel sentinel;
+  if (point->directory_fd < 0 && !make_directory (point, error))
+    return FALSE;
+  if (!sentinel_read (point->directory_fd, &sentinel))
+    point->prepared = TRUE;
+  if (fchmod (point->directory_fd, 0755) < 0)
+    return vf_error_errno (error, errno, "%s: cannot change its mode", point->path);
+  g_autofree char *text = sentinel_text (point, rules);
+  return write_sentinel (point, text, error);
+}
+
+void
+vf_mount_point_seal (VfMountPoint *point)
+{
+  fchmod (point->directory_fd, SEALED_MODE);
+}
+
+/* Removes @n directories from @path upwards, as far as they are empty. */
+static void
+remove_directories (const char *path, guint n)
+{
+  g_autofree char *next = g_strdup (path);
+  while (n-- > 0 && rmdir (next) == 0) {
+    char *parent = g_path_get_dirname (next);
+    g_free (next);
+    next = parent;
+  }
+}
+
+static void
+give_back (const char *path, int directory_fd, guint n_made, guint mode)
+{
+  if (directory_fd >= 0) {
+    fchmod (directory_fd, 0755);
+    unlinkat (directory_fd, VF_SENTINEL_NAME, 0);
+    fchmod (directory_fd, mode);
+  }
+  remove_directories (path, n_made);
+}
+
+void
+vf_mount_point_abandon (VfMountPoint *point)
+{
+  if (point->prepared)
+    give_back (point->path, point->directory_fd, point->n_made, point->mode);
+  else if (point->directory_fd >= 0)
+    vf_mount_point_seal (point);
+}
+
+gboolean
+vf_mount_point_remove (const char *path, GError **error)
+{
+  VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+    return TRUE;
+  if (fd < 0)
+    return vf_error_errno (error, errno, "%s: cannot be opened", path);
+  Sentinel sentinel;
+  if (sentinel_read (fd, &sentinel))
+    give_back (path, fd, sentinel.n_made, sentinel.mode & 07777);
+  return TRUE;
+}
+
+char *
+vf_mount_point_read_name (const char *path)
+{
+  VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  Sentinel sentinel;
+  return fd >= 0 && sentinel_read (fd, &sentinel) ? g_strdup (sentinel.name) : NULL;
+}

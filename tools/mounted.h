@@ -1,0 +1,45 @@
+/* What is mounted now: the daemon's word and the mount table, put together once.
+ *
+ * The daemon knows which environment of which store a device number is; the table knows where that
+ * device is seen. A mount that only the table knows, and that answers ENOTCONN, is dead. */
+#pragma once
+
+#include "layers/environment.h"
+#include "tools/client.h"
+#include "tools/mountinfo.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  VF_MOUNTED_NOT,
+  VF_MOUNTED_LIVE,
+  VF_MOUNTED_DETACHED, /* served, but nowhere to be seen: lazily unmounted and still in use */
+  VF_MOUNTED_DEAD,     /* its daemon is gone */
+} VfMountedState;
+
+/* All borrowed from the VfMounted. */
+typedef struct {
+  VfMountedState state;
+  const char *path; /* where it is seen; NULL when not or detached */
+  dev_t device;
+  const VfLiveMount *live; /* NULL unless live or detached */
+} VfMountedPlace;
+
+typedef struct {
+  GPtrArray *live;  /* of VfLiveMount; empty when no daemon runs */
+  GPtrArray *table; /* of VfMountEntry */
+} VfMounted;
+
+/* Asks the daemon if one runs; starts none. */
+VfMounted *vf_mounted_new (GError **error);
+void vf_mounted_free (VfMounted *mounted);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfMounted, vf_mounted_free)
+
+/* Where the environment @name of the store at @store is mounted. @recorded: where it was last, for
+ * finding it dead, and preferred when it is seen at several places; may be NULL. */
+VfMountedPlace
+vf_mounted_find (VfMounted *mounted, const char *store, const char *name, const char *recorded);
+/* The environment that serves @device, or NULL. */
+const VfLiveMount *vf_mounted_by_device (VfMounted *mounted, dev_t device);
+
+G_END_DECLS

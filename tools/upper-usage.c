@@ -1,0 +1,60 @@
+#include "tools/upper-usage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layers/error.h"
+#include "layers/io.h"
+
+#define BLOCK_BYTES 512
+/* Deeper than PATH_MAX allows to be made by one path; a tampered upper must not end the stack. */
+#define DEPTH_MAX 1024
+
+static gboolean
+walk (int dir_fd, const char *name, guint depth, VfUpperUsage *usage, GError **error);
+
+static gboolean
+count (int dir_fd, const char *name, guint depth, VfUpperUsage *usage, GError **error)
+{
+  struct stat st;
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+    return errno == ENOENT || vf_error_errno (error, errno, "upper: %s: cannot be examined", name);
+  usage->disk_bytes += (guint64)st.st_blocks * BLOCK_BYTES;
+  if (S_ISDIR (st.st_mode))
+    return depth >= DEPTH_MAX || walk (dir_fd, name, depth + 1, usage, error);
+  if (S_ISCHR (st.st_mode) && st.st_rdev == 0)
+    usage->n_removed++;
+  else
+    usage->n_files++;
+  return TRUE;
+}
+
+static gboolean
+walk (int dir_fd, const char *name, guint depth, VfUpperUsage *usage, GError **error)
+{
+  int fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *stream = fd >= 0 ? fdopendir (fd) : NULL;
+  if (stream == NULL) {
+    int errnum = errno;
+    vf_fd_clear (&fd);
+    return errnum == ENOENT || vf_error_errno (error, errnum, "%s: cannot be read", name);
+  }
+  gboolean done = TRUE;
+  const struct dirent *entry;
+  while (done && (entry = readdir (stream)) != NULL)
+    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, ".."))
+      done = count (dirfd (stream), entry->d_name, depth, usage, error);
+  closedir (stream);
+  return done;
+}
+
+gboolean
+vf_upper_usage (int environment_fd, VfUpperUsage *out_usage, GError **error)
+{
+  memset (out_usage, 0, sizeof *out_usage);
+  return walk (environment_fd, "upper", 0, out_usage, error);
+}

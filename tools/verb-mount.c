@@ -1,0 +1,116 @@
+/* venvfs mount NAME [MOUNTPOINT] | --all */
+#include <unistd.h>
+
+#include "layers/error.h"
+#include "tools/borrowed-mount.h"
+#include "tools/interrupt.h"
+#include "tools/mounting.h"
+#include "tools/verb.h"
+
+#define DEFAULT_PLACE ".venv"
+
+static gboolean option_all, option_allow_other;
+
+static const GOptionEntry entries[] = {
+    {"all", 'a', 0, G_OPTION_ARG_NONE, &option_all,
+     "Mount every environment where it last was (after a reboot)", NULL},
+    {"allow-other", 0, 0, G_OPTION_ARG_NONE, &option_allow_other,
+     "Let other users in, as far as modes permit", NULL},
+    {NULL},
+};
+
+static gboolean
+mount_one (VfInvocation *invocation, VfStore *store, VfEnvironment *environment, const char *where,
+           GError **error)
+{
+  VfOutput *output = invocation->output;
+  const char *name = vf_environment_name (environment);
+  const char *python = vf_environment_current (environment)->python;
+  gint64 start_usec = option_all ? g_get_monotonic_time () : invocation->start_usec;
+  VfMountingOptions options = {.allow_other = option_allow_other};
+  g_autofree char *path = NULL;
+  if (!vf_mounting_mount (store, environment, where, &options, &path, error))
+    return FALSE;
+  vf_borrowed_mount_disown (store, environment);
+  if (access (python, X_OK) < 0)
+    vf_output_warning (output, "%s: its interpreter %s is gone; python will not start in it", name,
+                       python);
+  g_autofree char *duration = vf_output_duration (g_get_monotonic_time () - start_usec);
+  vf_output_line (output, "Mounted %s at %s in %s", name, path, duration);
+  JsonObject *result = vf_output_result (output);
+  if (result == NULL)
+    return TRUE;
+  JsonObject *mounted = json_object_new ();
+  json_object_set_string_member (mounted, "name", name);
+  json_object_set_string_member (mounted, "mount_point", path);
+  json_array_add_object_element (json_object_get_array_member (result, "mounted"), mounted);
+  return TRUE;
+}
+
+/* One that fails does not keep the others from being mounted. */
+static gboolean
+mount_all (VfInvocation *invocation, VfStore *store, GError **error)
+{
+  g_autoptr (VfMounted) mounted = vf_mounted_new (error);
+  g_auto (GStrv) names = mounted != NULL ? vf_environment_list (store, error) : NULL;
+  if (names == NULL)
+    return FALSE;
+  guint n_failed = 0;
+  for (char **name = names; *name != NULL && vf_interrupt_check (error); name++) {
+    g_autoptr (GError) cause = NULL;
+    g_autoptr (VfEnvironment) environment = vf_environment_open (store, *name, &cause);
+    const char *where = environment != NULL ? vf_environment_mount_point (environment) : NULL;
+    gboolean wanted = where != NULL && vf_environment_mount_wanted (environment);
+    if (wanted) {
+      VfMountedPlace place = vf_mounted_find (mounted, vf_store_path (store), *name, where);
+      wanted = place.state == VF_MOUNTED_NOT || place.state == VF_MOUNTED_DEAD;
+    }
+    if (environment != NULL &&
+        (!wanted || mount_one (invocation, store, environment, where, &cause)))
+      continue;
+    vf_output_warning (invocation->output, "%s", cause->message);
+    n_failed++;
+  }
+  if (vf_interrupted ())
+    return FALSE;
+  return n_failed == 0 || vf_error_set (error, VF_ERROR_FAILED,
+                                        "%u of the environments could not be mounted", n_failed);
+}
+
+static gboolean
+run (VfInvocation *invocation, char **arguments, GError **error)
+{
+  int n_named = invocation->name == NULL && !option_all;
+  if (!vf_verb_check_arguments (invocation, arguments, n_named, option_all ? 0 : 1 + n_named,
+                                error))
+    return FALSE;
+  g_autoptr (VfStore) store = vf_verb_open_store (invocation, error);
+  if (store == NULL)
+    return FALSE;
+  JsonObject *result = vf_output_result (invocation->output);
+  if (result != NULL)
+    json_object_set_array_member (result, "mounted", json_array_new ());
+  if (option_all)
+    return mount_all (invocation, store, error);
+  const char *name = n_named ? arguments[0] : invocation->name;
+  const char *where = arguments[n_named] != NULL ? arguments[n_named] : DEFAULT_PLACE;
+  g_autoptr (VfEnvironment) environment = vf_environment_open (store, name, error);
+  return environment != NULL && mount_one (invocation, store, environment, where, error);
+}
+
+extern const VfVerb vf_verb_mount;
+const VfVerb vf_verb_mount = {
+    .name = "mount",
+    .arguments = "NAME [MOUNTPOINT]",
+    .summary = "Show an environment at a directory",
+    .description =
+        "Mounts the environment NAME at MOUNTPOINT, ./.venv if none is given. The directory is\n"
+        "made if it is absent, and must be empty otherwise. It is an ordinary virtual\n"
+        "environment from then on: activate it, use its pip, point an editor at it. What is\n"
+        "changed in it is kept; mounted somewhere else, it says the new place.",
+    .examples = "  venvfs mount proj                mount proj at ./.venv\n"
+                "  venvfs mount proj ~/src/.venv    mount it there\n"
+                "  venvfs mount --all               after a reboot: all, where they last were",
+    .entries = entries,
+    .run = run,
+};

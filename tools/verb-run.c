@@ -1,0 +1,70 @@
+/* venvfs run [-n NAME] COMMAND… */
+#include <unistd.h>
+
+#include "layers/error.h"
+#include "tools/borrowed-mount.h"
+#include "tools/run-child.h"
+#include "tools/current.h"
+#include "tools/interrupt.h"
+#include "tools/verb.h"
+
+/* What activation does. */
+static void
+enter (const char *path, const char *prompt)
+{
+  g_autofree char *programs = g_build_filename (path, "bin", NULL);
+  const char *former = g_getenv ("PATH");
+  g_autofree char *search =
+      former != NULL ? g_strconcat (programs, ":", former, NULL) : g_strdup (programs);
+  g_setenv ("VIRTUAL_ENV", path, TRUE);
+  g_setenv ("VIRTUAL_ENV_PROMPT", prompt, TRUE);
+  g_setenv ("PATH", search, TRUE);
+  g_unsetenv ("PYTHONHOME");
+  /* uv would try hard links and clones from its cache first, and warn. */
+  g_setenv ("UV_LINK_MODE", "copy", FALSE);
+}
+
+static gboolean
+run (VfInvocation *invocation, char **arguments, GError **error)
+{
+  if (!vf_verb_check_arguments (invocation, arguments, 1, -1, error))
+    return FALSE;
+  g_autoptr (VfStore) store = vf_verb_open_store (invocation, error);
+  g_autoptr (VfEnvironment) environment =
+      store != NULL ? vf_current_environment (invocation, store, error) : NULL;
+  VfBorrowedMount *mount =
+      environment != NULL ? vf_borrowed_mount_new (store, environment, error) : NULL;
+  if (mount == NULL)
+    return FALSE;
+  enter (vf_borrowed_mount_path (mount), vf_environment_prompt (environment));
+  g_autoptr (GError) cause = NULL;
+  gboolean ran =
+      vf_interrupt_check (&cause) && vf_child_run (arguments, &invocation->exit_status, &cause);
+  gboolean returned = vf_borrowed_mount_return (mount, ran ? error : NULL);
+  if (!ran && invocation->exit_status == 0) {
+    g_propagate_error (error, g_steal_pointer (&cause));
+    return FALSE;
+  }
+  /* As a shell does: 126 and 127 are statuses, not failures of this program. */
+  if (!ran)
+    vf_output_warning (invocation->output, "%s", cause->message);
+  JsonObject *result = vf_output_result (invocation->output);
+  if (result != NULL)
+    json_object_set_int_member (result, "status", invocation->exit_status);
+  return returned;
+}
+
+extern const VfVerb vf_verb_run;
+const VfVerb vf_verb_run = {
+    .name = "run",
+    .arguments = "COMMAND [ARGUMENT…]",
+    .summary = "Run a command inside an environment",
+    .description =
+        "Runs COMMAND as if the environment were activated, and exits with its status. Where\n"
+        "it is not mounted it is mounted for that time: where it last was, else privately.\n"
+        "Signals are passed on.",
+    .examples = "  venvfs run -n proj python script.py\n"
+                "  venvfs run pytest -x             in the environment of this directory",
+    .options_before_args = TRUE,
+    .run = run,
+};
