@@ -1,10 +1,13 @@
 /* Environments: a name, its generations, its upper.
  *
- *   envs/<name>/env.ini              GKeyFile: what does not change by generation, and the mount
- * point envs/<name>/generations/<n>.ini  one immutable state: interpreter, packages, image
+ *   envs/<name>/env.ini              prompt, current generation, mount point
+ *   envs/<name>/generations/<n>.ini  one immutable state: interpreter, packages, image
  *   envs/<name>/upper/ work/         of the overlay, on one file system
  *   envs/<name>/aside/<n>/           what a switch set aside
  *   envs/<name>/lock                 flocked by whoever has it mounted or changes it
+ *
+ * Both files are GKeyFiles (docs/store-format.md) and belong to the user: what is wrong in them is
+ * VF_ERROR_DAMAGED, never a crash.
  *
  * An environment appears by one rename of a complete directory and disappears by one rename into
  * trash/. Names: 1..128 bytes of [A-Za-z0-9._-], beginning with a letter, digit or '_'. */
@@ -29,7 +32,10 @@ typedef struct {
 typedef struct VfEnvironment VfEnvironment;
 
 gboolean vf_environment_check_name (const char *name, GError **error);
-/* Publishes a new environment with generation 1; VF_ERROR_EXISTS. */
+/* Publishes a new environment with @first as generation 1. Its image and packages are in the store
+ * (VF_ERROR_NOT_FOUND else) and the caller holds the write lease under which it found or made them.
+ * VF_ERROR_EXISTS; VF_ERROR_FAILED where the file system cannot hold an upper (user.* attributes,
+ * whiteouts). */
 VfEnvironment *vf_environment_create (VfStore *store, const char *name, const char *prompt,
                                       const VfGeneration *first, GError **error);
 VfEnvironment *vf_environment_open (VfStore *store, const char *name, GError **error);
@@ -53,9 +59,17 @@ gboolean vf_environment_set_mount_point (VfEnvironment *environment, const char 
 /* Exclusive flock on envs/<name>/lock; VF_ERROR_BUSY at once if somebody has it. The descriptor may
  * be handed to another process, which then holds it. */
 int vf_environment_lock (VfEnvironment *environment, GError **error);
-/* Into trash/, in one rename. The caller holds the lock. */
-gboolean vf_environment_delete (VfEnvironment *environment, GError **error);
+/* Into trash/, in one rename. The caller holds the lock. What is small is removed from the disk at
+ * once; *@out_left (optional) says that some was left for the next sweep, so that nobody waits for
+ * a large upper. */
+gboolean vf_environment_delete (VfEnvironment *environment, gboolean *out_left, GError **error);
+/* All generations, by number: of VfGeneration. For the sweep and the check: anything in
+ * generations/ that is not a generation is VF_ERROR_DAMAGED. */
+GPtrArray *vf_environment_load_generations (VfEnvironment *environment, GError **error);
 
+/* The text of generations/<n>.ini. Parsing: VF_ERROR_DAMAGED, @what names the file in it. */
+char *vf_generation_serialize (const VfGeneration *generation, gsize *out_length);
+VfGeneration *vf_generation_parse (GBytes *bytes, const char *what, GError **error);
 void vf_generation_free (VfGeneration *generation);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfGeneration, vf_generation_free)
 

@@ -11,7 +11,13 @@
 G_BEGIN_DECLS
 
 typedef struct VfLease VfLease;
+/* Holds what @lines name, as long as the lease and this process (or one that got its descriptor by
+ * fork) live. VF_ERROR_NOT_FOUND if one is not in the store (any more), VF_ERROR_INVALID if a line
+ * is none of the three. Never waits longer than a sweep's renames take. */
 VfLease *vf_lease_new (VfStore *store, const char *const *lines, GError **error);
+/* Parses one line; @out_path is where the thing lies, relative to the store. FALSE if it is none.
+ */
+gboolean vf_lease_parse_line (const char *line, char **out_path, VfDigest *out_digest);
 void vf_lease_free (VfLease *lease);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfLease, vf_lease_free)
 

@@ -16,6 +16,7 @@ typedef struct {
   gboolean requested;
   char *direct_url; /* direct_url.json's text, or NULL (PEP 610) */
 } VfInstalled;
+/* In generation.c. */
 VfInstalled *vf_installed_new (const VfDigest *digest, gboolean requested, const char *direct_url);
 void vf_installed_free (VfInstalled *installed);
 

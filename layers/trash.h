@@ -26,4 +26,10 @@ gboolean vf_trash_is_fresh (VfStore *store, const char *trash_path, struct stat 
 /* The reverse, of the last component; NULL if it is no such name. */
 char *vf_trash_origin (const char *name);
 
+/* Disk (st_blocks) that removing the file or tree @name would give back. */
+guint64 vf_trash_measure (int dir_fd, const char *name);
+/* Removes the file or tree trash/@name, across no mount point; stops at @deadline_usec of the
+ * monotonic clock (0: never). TRUE when all of it is gone. */
+gboolean vf_trash_remove (VfStore *store, const char *name, gint64 deadline_usec);
+
 G_END_DECLS

@@ -27,11 +27,36 @@ test_fresh (Fixture *fixture, gconstpointer user_data)
   g_assert_false (vf_trash_is_fresh (fixture->store, "trash", &st));
 }
 
+static void
+test_measure_and_remove (Fixture *fixture, gconstpointer user_data)
+{
+  int fd = vf_store_fd (fixture->store);
+  g_assert_cmpint (mkdirat (fd, "trash/t", 0700), ==, 0);
+  g_assert_cmpint (mkdirat (fd, "trash/t/d", 0700), ==, 0);
+  store_write (fixture, "trash/t/d/a", "abc");
+  g_assert_cmpint (linkat (fd, "trash/t/d/a", fd, "trash/t/d/b", 0), ==, 0);
+  g_assert_cmpint (symlinkat ("/", fd, "trash/t/root"), ==, 0);
+  guint64 expected = 0;
+  const char *const once[] = {"trash/t", "trash/t/d", "trash/t/d/a", "trash/t/root"};
+  for (gsize i = 0; i < G_N_ELEMENTS (once); i++)
+    expected += (guint64)store_stat (fixture, once[i]).st_blocks * 512;
+  g_assert_cmpuint (vf_trash_measure (fd, "trash/t"), ==, expected);
+  g_assert_cmpuint (vf_trash_measure (fd, "trash/none"), ==, 0);
+
+  g_assert_cmpint (fchmodat (fd, "trash/t/d", 0, 0), ==, 0);
+  g_assert_false (vf_trash_remove (fixture->store, "t", 1));
+  g_assert_true (store_has (fixture, "trash/t/d/a"));
+  g_assert_true (vf_trash_remove (fixture->store, "t", 0));
+  g_assert_cmpuint (store_count (fixture, "trash"), ==, 0);
+  g_assert_true (vf_trash_remove (fixture->store, "t", 0));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/trash/names", test_names);
   FIXTURE_TEST ("/trash/fresh", test_fresh);
+  FIXTURE_TEST ("/trash/measure-and-remove", test_measure_and_remove);
   return g_test_run ();
 }
