@@ -38,16 +38,16 @@ guint64
 vf_image_node_id (VfHasher *hasher, VfNodeType type, const char *path, gsize length,
                   const VfDigest *digest, guint8 salt)
 {
-  const guint8 tail[3] = {0, (guint8)type, salt};
+  guint8 tail[3 + VF_DIGEST_BYTES] = {0, (guint8)type, salt};
   VfDigest result;
   guint64 id;
 
   if (length == 0)
     return VF_IMAGE_ROOT_ID;
-  vf_hasher_update (hasher, path, length);
-  vf_hasher_update (hasher, tail, sizeof tail);
   if (digest)
-    vf_hasher_update (hasher, digest->bytes, VF_DIGEST_BYTES);
+    memcpy (tail + 3, digest->bytes, VF_DIGEST_BYTES);
+  vf_hasher_update (hasher, path, length);
+  vf_hasher_update (hasher, tail, digest ? sizeof tail : 3);
   vf_hasher_finish (hasher, &result);
   memcpy (&id, result.bytes, sizeof id);
   return GUINT64_FROM_LE (id) & ((G_GUINT64_CONSTANT (1) << VF_IMAGE_ID_BITS) - 1);

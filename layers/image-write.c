@@ -1,228 +1,80 @@
-/* Writing an image: order, identity, serialisation (image-format.h).
+/* Writing an image: the bytes of a layout, in one pass from the first to the last (image-format.h).
  *
- * What is written depends on the tree's contents alone, not on the order of adding, the time or the
- * machine. 40,000 nodes take some 20 ms, most of it SHA-256: so the arrays are flat, a directory's
- * path is built once for all its children, and ids, which are uniform, are sorted by buckets. */
+ * Nothing but the layout and a small buffer is held in memory: touching new pages is what costs
+ * most here. The header, which has the body's checksum, is written last. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "layers/error.h"
 #include "layers/image-format.h"
+#include "layers/image-layout.h"
 #include "layers/io.h"
-#include "layers/tree-node.h"
+
+#define BUFFER_BYTES (64u << 10)
+
+/* --- The body, hashed as it is written --- */
 
 typedef struct {
-  guint64 id;
-  guint32 index;
-} VfIdEntry;
-
-typedef struct {
-  VfTree *tree;
-  guint32 n;
-  /* All by index in the image. */
-  const VfTreeNode **nodes;
-  guint32 *parents;
-  guint32 *first_children;
-  guint32 *n_children;
-  guint32 *n_directories;
-  guint64 *ids;
-  guint8 *salts;
-  gsize *path_ends; /* of a directory: the end of its path in paths, which is NUL-terminated */
-  GString *paths;
-  VfIdEntry *sorted; /* by id */
-} VfLayout;
+  int fd;
+  const char *what;
+  VfHasher *hasher; /* owned */
+  guint8 *buffer;   /* owned; BUFFER_BYTES */
+  gsize used;
+  guint64 offset; /* in the file, of what comes next */
+  GError *error;  /* the first one; nothing is written after it */
+} VfOutput;
 
 static void
-layout_clear (VfLayout *layout)
+output_clear (VfOutput *out)
 {
-  g_free (layout->nodes);
-  g_free (layout->parents);
-  g_free (layout->first_children);
-  g_free (layout->n_children);
-  g_free (layout->n_directories);
-  g_free (layout->ids);
-  g_free (layout->salts);
-  g_free (layout->path_ends);
-  g_string_free (layout->paths, TRUE);
-  g_free (layout->sorted);
+  vf_hasher_free (out->hasher);
+  g_free (out->buffer);
+  g_clear_error (&out->error);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VfLayout, layout_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VfOutput, output_clear)
 
 static void
-layout_init (VfLayout *layout, VfTree *tree)
+output_write (VfOutput *out, const void *data, gsize length)
 {
-  guint32 n = tree->nodes->len;
-  layout->tree = tree;
-  layout->n = n;
-  layout->nodes = g_new0 (const VfTreeNode *, n);
-  layout->parents = g_new0 (guint32, n);
-  layout->first_children = g_new0 (guint32, n);
-  layout->n_children = g_new0 (guint32, n);
-  layout->n_directories = g_new0 (guint32, n);
-  layout->ids = g_new0 (guint64, n);
-  layout->salts = g_new0 (guint8, n);
-  layout->path_ends = g_new0 (gsize, n);
-  layout->paths = g_string_sized_new (1 << 16);
-  layout->sorted = g_new0 (VfIdEntry, n);
-}
-
-static int
-compare_siblings (const void *a, const void *b)
-{
-  const VfTreeNode *x = *(const VfTreeNode *const *)a;
-  const VfTreeNode *y = *(const VfTreeNode *const *)b;
-  if (x->name_hash != y->name_hash)
-    return x->name_hash < y->name_hash ? -1 : 1;
-  return strcmp (x->name, y->name);
-}
-
-/* The nodes of the tree, grouped by parent; starts[i] is where the children of node i begin. */
-static const VfTreeNode **
-group_by_parent (const VfTree *tree, guint32 *starts)
-{
-  guint32 n = tree->nodes->len;
-  const VfTreeNode **families = g_new (const VfTreeNode *, n);
-  for (guint32 i = 1; i < n; i++)
-    starts[vf_tree_node (tree, i)->parent + 1]++;
-  for (guint32 i = 0; i < n; i++)
-    starts[i + 1] += starts[i];
-  g_autofree guint32 *next = g_memdup2 (starts, (n + 1) * sizeof *starts);
-  for (guint32 i = 1; i < n; i++) {
-    const VfTreeNode *node = vf_tree_node (tree, i);
-    families[next[node->parent]++] = node;
-  }
-  return families;
-}
-
-/* Breadth first, families sorted. */
-static void
-arrange (VfLayout *layout)
-{
-  const VfTree *tree = layout->tree;
-  const VfTreeNode *root = vf_tree_node (tree, 0);
-  g_autofree guint32 *starts = g_new0 (guint32, layout->n + 1);
-  g_autofree const VfTreeNode **families = group_by_parent (tree, starts);
-  guint32 end = 1;
-
-  layout->nodes[0] = root;
-  for (guint32 i = 0; i < end; i++) {
-    guint32 source = (guint32)(layout->nodes[i] - root);
-    guint32 count = starts[source + 1] - starts[source];
-    const VfTreeNode **family = families + starts[source];
-    qsort (family, count, sizeof *family, compare_siblings);
-    layout->first_children[i] = count > 0 ? end : 0;
-    layout->n_children[i] = count;
-    for (guint32 k = 0; k < count; k++, end++) {
-      layout->nodes[end] = family[k];
-      layout->parents[end] = i;
-      layout->n_directories[i] += family[k]->type == VF_NODE_DIRECTORY;
-    }
-  }
-}
-
-/* Puts the path of node @index into @path, given that of its parent. */
-static void
-build_path (const VfLayout *layout, guint32 index, GString *path)
-{
-  guint32 parent = layout->parents[index];
-  const VfTreeNode *node = layout->nodes[index];
-  g_string_truncate (path, 0);
-  if (parent != 0) {
-    g_string_append (path, layout->paths->str + layout->path_ends[parent]);
-    g_string_append_c (path, '/');
-  }
-  g_string_append_len (path, node->name, node->name_length);
-}
-
-static guint64
-make_id (VfLayout *layout, guint32 index, const char *path, gsize length)
-{
-  const VfTreeNode *node = layout->nodes[index];
-  const VfDigest *digest = node->type == VF_NODE_DIRECTORY ? NULL : &node->digest;
-  guint64 mask = (G_GUINT64_CONSTANT (1) << layout->tree->id_bits) - 1;
-  guint64 id;
-  do
-    id = mask & vf_image_node_id (layout->tree->hasher, node->type, path, length, digest,
-                                  layout->salts[index]);
-  while (id <= VF_IMAGE_ROOT_ID && layout->salts[index]++ < G_MAXUINT8);
-  return id;
+  if (out->error)
+    return;
+  vf_hasher_update (out->hasher, data, length);
+  vf_write_all (out->fd, data, length, out->what, &out->error);
 }
 
 static void
-identify (VfLayout *layout)
+output_flush (VfOutput *out)
 {
-  g_autoptr (GString) path = g_string_new (NULL);
-  g_string_append_c (layout->paths, '\0');
-  layout->ids[0] = VF_IMAGE_ROOT_ID;
-  guint32 parent = 0;
-  gsize prefix = 0;
-  for (guint32 i = 1; i < layout->n; i++) {
-    const VfTreeNode *node = layout->nodes[i];
-    if (i == 1 || layout->parents[i] != parent) {
-      parent = layout->parents[i];
-      build_path (layout, i, path);
-      prefix = path->len - node->name_length;
-    } else {
-      g_string_truncate (path, prefix);
-      g_string_append_len (path, node->name, node->name_length);
-    }
-    layout->ids[i] = make_id (layout, i, path->str, path->len);
-    if (node->type != VF_NODE_DIRECTORY)
-      continue;
-    layout->path_ends[i] = layout->paths->len;
-    g_string_append_len (layout->paths, path->str, (gssize)path->len + 1);
-  }
+  output_write (out, out->buffer, out->used);
+  out->used = 0;
 }
 
-/* Ids are uniform, so about one falls into each of n buckets; insertion puts the rest right. */
 static void
-sort_ids (VfLayout *layout)
+output_append (VfOutput *out, const void *data, gsize length)
 {
-  guint bits = MIN (g_bit_storage (layout->n), layout->tree->id_bits);
-  guint shift = layout->tree->id_bits - bits;
-  g_autofree guint32 *starts = g_new0 (guint32, ((gsize)1 << bits) + 1);
-  VfIdEntry *sorted = layout->sorted;
-
-  for (guint32 i = 0; i < layout->n; i++)
-    starts[(layout->ids[i] >> shift) + 1]++;
-  for (gsize i = 0; i < (gsize)1 << bits; i++)
-    starts[i + 1] += starts[i];
-  for (guint32 i = 0; i < layout->n; i++)
-    sorted[starts[layout->ids[i] >> shift]++] = (VfIdEntry){layout->ids[i], i};
-  for (guint32 i = 1; i < layout->n; i++) {
-    VfIdEntry entry = sorted[i];
-    guint32 k = i;
-    for (; k > 0 && sorted[k - 1].id > entry.id; k--)
-      sorted[k] = sorted[k - 1];
-    sorted[k] = entry;
+  out->offset += length;
+  if (out->used + length > BUFFER_BYTES)
+    output_flush (out);
+  if (length > BUFFER_BYTES) {
+    output_write (out, data, length);
+    return;
   }
+  memcpy (out->buffer + out->used, data, length);
+  out->used += length;
 }
 
-/* Gives a new salt to every node but the first, in the image's order, of those with one id. */
-static gboolean
-resolve_collisions (VfLayout *layout, const char *what, GError **error)
+/* Zeros up to @offset, a few. */
+static void
+output_pad (VfOutput *out, guint64 offset)
 {
-  g_autoptr (GString) path = g_string_new (NULL);
-  for (gboolean again = TRUE; again;) {
-    again = FALSE;
-    sort_ids (layout);
-    for (guint32 i = 1; i < layout->n; i++) {
-      if (layout->sorted[i].id != layout->sorted[i - 1].id)
-        continue;
-      guint32 index = layout->sorted[i].index;
-      if (layout->salts[index]++ == G_MAXUINT8)
-        return vf_error_set (error, VF_ERROR_FAILED, "%s: too many nodes with one id", what);
-      build_path (layout, index, path);
-      layout->ids[index] = make_id (layout, index, path->str, path->len);
-      again = TRUE;
-    }
-  }
-  return TRUE;
+  static const guint8 zeros[VF_IMAGE_ALIGN];
+  output_append (out, zeros, offset - out->offset);
 }
+
+/* --- What the sections hold --- */
 
 /* Names in the order of the nodes, each once. @out_offsets by index. */
 static GByteArray *
@@ -298,95 +150,130 @@ mtime_of (const VfLayout *layout, guint32 index)
   return vf_image_mtime_of (&listing);
 }
 
-/* Fills nodes, digests and data. */
 static void
-fill_nodes (const VfLayout *layout, const VfImageHeader *header, const guint32 *names, char *file)
+put_nodes (VfOutput *out, const VfLayout *layout, const guint32 *names)
 {
-  VfImageRecord *records = (gpointer)(file + header->sections[VF_SECTION_NODES].offset);
-  VfDigest *digests = (gpointer)(file + header->sections[VF_SECTION_DIGESTS].offset);
-  char *data = file + header->sections[VF_SECTION_DATA].offset;
   guint32 n_digests = 0;
-  guint64 used = 0;
-
+  guint64 used = 0; /* bytes of the data section */
   for (guint32 i = 0; i < layout->n; i++) {
     const VfTreeNode *node = layout->nodes[i];
-    VfImageRecord *record = &records[i];
-    record->name_hash = node->name_hash;
-    record->id = layout->ids[i];
-    record->parent = layout->parents[i];
-    record->name = names[i];
-    record->name_length = node->name_length;
-    record->mtime = mtime_of (layout, i);
-    record->mode = node->mode;
-    record->type = node->type;
-    record->size = node->size;
+    VfImageRecord record = {
+        .name_hash = node->name_hash,
+        .id = layout->ids[i],
+        .size = node->size,
+        .parent = layout->parents[i],
+        .name = names[i],
+        .mtime = mtime_of (layout, i),
+        .mode = node->mode,
+        .name_length = node->name_length,
+        .type = node->type,
+    };
     if (node->type == VF_NODE_DIRECTORY) {
-      record->content = layout->first_children[i];
-      record->size = layout->n_children[i] | (guint64)layout->n_directories[i] << 32;
+      record.content = layout->first_children[i];
+      record.size = layout->n_children[i] | (guint64)layout->n_directories[i] << 32;
     } else if (node->object) {
-      record->type |= VF_RECORD_OBJECT;
-      record->content = n_digests;
-      digests[n_digests++] = node->digest;
+      record.type |= VF_RECORD_OBJECT;
+      record.content = n_digests++;
     } else {
-      record->content = (guint32)(used / VF_IMAGE_ALIGN);
-      memcpy (data + used, &node->digest, sizeof node->digest);
-      memcpy (data + used + sizeof (VfImageInline), node->data, node->size);
+      record.content = (guint32)(used / VF_IMAGE_ALIGN);
       used += align (sizeof (VfImageInline) + node->size);
     }
+    output_append (out, &record, sizeof record);
   }
 }
 
-static char *
-serialize (VfLayout *layout, const VfDigest *id, gsize *out_length, const char *what,
-           GError **error)
+static void
+put_data (VfOutput *out, const VfLayout *layout)
 {
-  VfImageHeader header = {.version = VF_IMAGE_VERSION, .header_bytes = sizeof header, .id = *id};
-  g_autofree guint32 *names = g_new (guint32, layout->n);
-  g_autoptr (GByteArray) strings = collect_names (layout, names);
-  place_sections (layout, strings->len, &header);
-  if (layout->n > VF_IMAGE_MAX_NODES ||
-      header.sections[VF_SECTION_DATA].length / VF_IMAGE_ALIGN > G_MAXUINT32) {
-    vf_error_set (error, VF_ERROR_INVALID, "%s: too large for one image", what);
-    return NULL;
-  }
-
-  char *file = g_malloc0 (header.file_bytes);
-  guint64 *ids = (gpointer)(file + header.sections[VF_SECTION_IDS].offset);
-  guint32 *indexes = (gpointer)(file + header.sections[VF_SECTION_INDEXES].offset);
   for (guint32 i = 0; i < layout->n; i++) {
-    ids[i] = layout->sorted[i].id;
-    indexes[i] = layout->sorted[i].index;
+    const VfTreeNode *node = layout->nodes[i];
+    if (!is_inline (node))
+      continue;
+    const VfImageInline head = {node->digest};
+    output_append (out, &head, sizeof head);
+    output_append (out, node->data, node->size);
+    output_pad (out, align (out->offset));
   }
-  fill_nodes (layout, &header, names, file);
-  memcpy (file + header.sections[VF_SECTION_STRINGS].offset, strings->data, strings->len);
+}
 
-  memcpy (header.magic, VF_IMAGE_MAGIC, sizeof header.magic);
-  vf_digest_of (file + sizeof header, header.file_bytes - sizeof header, &header.body);
-  vf_digest_of (&header, G_STRUCT_OFFSET (VfImageHeader, checksum), &header.checksum);
-  memcpy (file, &header, sizeof header);
-  *out_length = header.file_bytes;
-  return file;
+static void
+put_section (VfOutput *out, const VfLayout *layout, guint section, const guint32 *names,
+             const GByteArray *strings)
+{
+  switch (section) {
+  case VF_SECTION_NODES:
+    put_nodes (out, layout, names);
+    break;
+  case VF_SECTION_IDS:
+    for (guint32 i = 0; i < layout->n; i++)
+      output_append (out, &layout->sorted[i].id, sizeof (guint64));
+    break;
+  case VF_SECTION_INDEXES:
+    for (guint32 i = 0; i < layout->n; i++)
+      output_append (out, &layout->sorted[i].index, sizeof (guint32));
+    break;
+  case VF_SECTION_DIGESTS:
+    for (guint32 i = 0; i < layout->n; i++)
+      if (layout->nodes[i]->object)
+        output_append (out, &layout->nodes[i]->digest, sizeof (VfDigest));
+    break;
+  case VF_SECTION_STRINGS:
+    output_append (out, strings->data, strings->len);
+    break;
+  default:
+    put_data (out, layout);
+  }
+}
+
+/* @header: all but the checksums. */
+static gboolean
+write_file (int fd, const VfLayout *layout, VfImageHeader *header, const guint32 *names,
+            const GByteArray *strings, const char *what, GError **error)
+{
+  g_auto (VfOutput) out = {
+      .fd = fd,
+      .what = what,
+      .hasher = vf_hasher_new (),
+      .buffer = g_malloc (BUFFER_BYTES),
+      .offset = sizeof *header,
+  };
+  if (lseek (fd, sizeof *header, SEEK_SET) < 0)
+    return vf_error_errno (error, errno, "%s: cannot seek", what);
+  for (guint i = 0; i < VF_N_SECTIONS; i++) {
+    output_pad (&out, header->sections[i].offset);
+    put_section (&out, layout, i, names, strings);
+  }
+  output_pad (&out, header->file_bytes);
+  output_flush (&out);
+  if (out.error) {
+    g_propagate_error (error, g_steal_pointer (&out.error));
+    return FALSE;
+  }
+  vf_hasher_finish (out.hasher, &header->body);
+  vf_digest_of (header, G_STRUCT_OFFSET (VfImageHeader, checksum), &header->checksum);
+  if (lseek (fd, 0, SEEK_SET) < 0)
+    return vf_error_errno (error, errno, "%s: cannot seek", what);
+  if (!vf_write_all (fd, header, sizeof *header, what, error))
+    return FALSE;
+  return fsync (fd) == 0 || vf_error_errno (error, errno, "%s: cannot write the image", what);
 }
 
 gboolean
 vf_tree_write_image (VfTree *tree, const VfDigest *id, int dir_fd, const char *name, GError **error)
 {
   g_auto (VfLayout) layout = {0};
-  gsize length;
-  layout_init (&layout, tree);
-  arrange (&layout);
-  identify (&layout);
-  if (!resolve_collisions (&layout, name, error))
+  VfImageHeader header = {.version = VF_IMAGE_VERSION, .header_bytes = sizeof header, .id = *id};
+  if (!vf_layout_init (&layout, tree, name, error))
     return FALSE;
-  g_autofree char *file = serialize (&layout, id, &length, name, error);
-  if (!file)
-    return FALSE;
+  g_autofree guint32 *names = g_new (guint32, layout.n);
+  g_autoptr (GByteArray) strings = collect_names (&layout, names);
+  memcpy (header.magic, VF_IMAGE_MAGIC, sizeof header.magic);
+  place_sections (&layout, strings->len, &header);
+  if (layout.n > VF_IMAGE_MAX_NODES ||
+      header.sections[VF_SECTION_DATA].length / VF_IMAGE_ALIGN > G_MAXUINT32)
+    return vf_error_set (error, VF_ERROR_INVALID, "%s: too large for one image", name);
   VF_AUTOFD fd = openat (dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
   if (fd < 0)
     return vf_error_errno (error, errno, "%s: cannot create the image", name);
-  if (!vf_write_all (fd, file, length, name, error))
-    return FALSE;
-  if (fsync (fd) < 0)
-    return vf_error_errno (error, errno, "%s: cannot write the image", name);
-  return TRUE;
+  return write_file (fd, &layout, &header, names, strings, name, error);
 }

@@ -173,7 +173,10 @@ vf_record_append (GString *out, const char *path, const VfDigest *digest, guint6
     g_string_append (out, ",,\n");
     return;
   }
-  char text[44];
+  char text[44], number[24];
   vf_digest_to_base64 (digest, text);
-  g_string_append_printf (out, ",sha256=%s,%" G_GUINT64_FORMAT "\n", text, size);
+  g_snprintf (number, sizeof number, ",%" G_GUINT64_FORMAT "\n", size);
+  g_string_append (out, ",sha256=");
+  g_string_append_len (out, text, 43);
+  g_string_append (out, number);
 }

@@ -18,11 +18,18 @@ typedef struct {
   VfDigest digest;
 } VfTreeNode;
 
+/* A place in the table of names. */
+typedef struct {
+  guint32 index; /* of the node, plus 1; 0: free */
+  guint32 tag;   /* high half of the hash of (parent, name): most others are told without a look at
+                    their nodes */
+} VfTreeSlot;
+
 struct VfTree {
   GArray *nodes;       /* of VfTreeNode, in the order of adding; the root first */
   GStringChunk *names; /* owns the names */
   VfHasher *hasher;
-  guint32 *slots; /* index + 1 by (parent, name hash), open addressing */
+  VfTreeSlot *slots; /* open addressing */
   guint32 n_slots;
   /* The directory that the last path lay in: paths come sorted, mostly. */
   GString *last_directory;

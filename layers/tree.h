@@ -18,9 +18,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfTree, vf_tree_free)
 gboolean vf_tree_add_directory (VfTree *tree, const char *path, guint32 mode, GError **error);
 gboolean vf_tree_add_file (VfTree *tree, const char *path, guint32 mode, guint64 size,
                            const VfDigest *object, GError **error);
+/* Adds the file unless something is there. @out_taken: whether @path has this content now. */
+gboolean vf_tree_offer_file (VfTree *tree, const char *path, guint32 mode, guint64 size,
+                             const VfDigest *object, gboolean *out_taken, GError **error);
 /* Content kept inside the image: RECORD and the like, which differ by environment. */
 gboolean vf_tree_add_inline (VfTree *tree, const char *path, guint32 mode, const void *data,
                              gsize length, GError **error);
+/* The same; @data is g_free()d by the tree, on failure too. */
+gboolean vf_tree_take_inline (VfTree *tree, const char *path, guint32 mode, char *data,
+                              gsize length, GError **error);
 gboolean vf_tree_add_view (VfTree *tree, const char *path, guint32 mode, const char *template_text,
                            gsize length, GError **error);
 gboolean vf_tree_add_symlink (VfTree *tree, const char *path, const char *target, GError **error);

@@ -9,7 +9,6 @@
 #include "layers/error.h"
 #include "layers/image-format.h"
 #include "layers/io.h"
-#include "layers/tree-node.h"
 
 typedef struct {
   char *path;
@@ -139,29 +138,6 @@ test_identity (Fixture *fixture, gconstpointer unused)
   g_assert_cmpint (dir[0].mtime, ==, dir[1].mtime); /* its own listing is the same */
 }
 
-/* With ids of 12 bits, 1,000 nodes collide hundreds of times. */
-static void
-test_collisions (Fixture *fixture, gconstpointer unused)
-{
-  g_autoptr (VfTree) tree = make_tree (800, 1);
-  g_autoptr (VfTree) same = make_tree (800, 2);
-  tree->id_bits = same->id_bits = 12;
-  g_autoptr (VfImage) image = write_and_open (fixture, tree, "a");
-  g_autoptr (VfImage) again = write_and_open (fixture, same, "b");
-  g_autoptr (GBytes) a = vf_read_file (fixture->fd, "a", G_MAXINT, "a", NULL);
-  g_autoptr (GBytes) b = vf_read_file (fixture->fd, "b", G_MAXINT, "b", NULL);
-  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
-  g_assert_true (g_bytes_equal (a, b));
-  for (guint32 i = 0; i < vf_image_n_nodes (image); i++) {
-    VfImageNode node, found;
-    g_assert_cmpint (vf_image_get (image, i, &node), ==, 0);
-    g_assert_cmpuint (node.id, <, 1 << 12);
-    g_assert_true (g_hash_table_add (seen, GSIZE_TO_POINTER (node.id)));
-    g_assert_cmpint (vf_image_find (image, node.id, &found), ==, 0);
-    g_assert_cmpuint (found.index, ==, i);
-  }
-}
-
 static void
 test_failures (Fixture *fixture, gconstpointer unused)
 {
@@ -184,7 +160,6 @@ main (int argc, char *argv[])
   ADD ("reproducible", test_reproducible);
   ADD ("empty", test_empty);
   ADD ("identity", test_identity);
-  ADD ("collisions", test_collisions);
   ADD ("failures", test_failures);
   return g_test_run ();
 }
