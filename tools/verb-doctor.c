@@ -242,9 +242,8 @@ const VfVerb vf_verb_doctor = {
     .name = "doctor",
     .arguments = NULL,
     .summary = "Check what venvfs needs from this machine, and repair mounts",
-    .description =
-        "Checks kernel, FUSE, daemon, limits and the store's file system, and mounts again what\n"
-        "is dead because its daemon was killed.",
+    .description = "Checks kernel, FUSE, daemon, limits and the store's file system, and mounts\n"
+                   "again what is dead because its daemon was killed.",
     .examples = "  venvfs doctor",
     .run = run,
 };

@@ -103,11 +103,11 @@ const VfVerb vf_verb_mount = {
     .name = "mount",
     .arguments = "NAME [MOUNTPOINT]",
     .summary = "Show an environment at a directory",
-    .description =
-        "Mounts the environment NAME at MOUNTPOINT, ./.venv if none is given. The directory is\n"
-        "made if it is absent, and must be empty otherwise. It is an ordinary virtual\n"
-        "environment from then on: activate it, use its pip, point an editor at it. What is\n"
-        "changed in it is kept; mounted somewhere else, it says the new place.",
+    .description = "Mounts the environment NAME at MOUNTPOINT, ./.venv if none is given. The\n"
+                   "directory is made if it is absent, and must be empty otherwise. It is an\n"
+                   "ordinary virtual environment from then on: activate it, use its pip, point an\n"
+                   "editor at it. What is changed in it is kept; mounted somewhere else, it says\n"
+                   "the new place.",
     .examples = "  venvfs mount proj                mount proj at ./.venv\n"
                 "  venvfs mount proj ~/src/.venv    mount it there\n"
                 "  venvfs mount --all               after a reboot: all, where they last were",

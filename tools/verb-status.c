@@ -180,9 +180,9 @@ const VfVerb vf_verb_status = {
     .name = "status",
     .arguments = NULL,
     .summary = "Tell about an environment",
-    .description =
-        "Tells where the environment is mounted, what it is made of and what was changed in it\n"
-        "since. A mount whose daemon was killed is found and mounted again.",
+    .description = "Tells where the environment is mounted, what it is made of and what was\n"
+                   "changed in it since. A mount whose daemon was killed is found and mounted\n"
+                   "again.",
     .examples = "  venvfs status                    the environment of this directory\n"
                 "  venvfs status -n proj --json     for a program, requests by kind included",
     .run = run,

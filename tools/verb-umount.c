@@ -176,9 +176,10 @@ const VfVerb vf_verb_umount = {
     .arguments = "[MOUNTPOINT|NAME]",
     .summary = "Take an environment off its directory",
     .description =
-        "Unmounts what is mounted at MOUNTPOINT (./.venv if none is given), or the environment\n"
-        "NAME wherever it is. Nothing in it is lost: mount it again, here or elsewhere. The\n"
-        "directory stays, with a file in it that says how to mount it again.",
+        "Unmounts what is mounted at MOUNTPOINT (./.venv if none is given), or the\n"
+        "environment NAME wherever it is. Nothing in it is lost: mount it again, here\n"
+        "or elsewhere. The directory stays, with a file in it that says how to mount it\n"
+        "again.",
     .examples = "  venvfs umount                    what is mounted at ./.venv\n"
                 "  venvfs umount proj               wherever it is mounted\n"
                 "  venvfs umount --remove .venv     and leave no directory behind",

@@ -1,11 +1,26 @@
 /* The table of verbs: one extern and one line each, in the order in which --help lists them. */
 #include "tools/verb.h"
 
+extern const VfVerb vf_verb_doctor;
 extern const VfVerb vf_verb_help_verb;
+extern const VfVerb vf_verb_list;
+extern const VfVerb vf_verb_mount;
+extern const VfVerb vf_verb_run;
+extern const VfVerb vf_verb_status;
 extern const VfVerb vf_verb_store;
+extern const VfVerb vf_verb_umount;
 
+/* One a line, so that two who add one do not meet. */
+/* clang-format off */
 const VfVerb *const vf_verbs[] = {
+    &vf_verb_mount,
+    &vf_verb_umount,
+    &vf_verb_run,
+    &vf_verb_list,
+    &vf_verb_status,
     &vf_verb_store,
+    &vf_verb_doctor,
     &vf_verb_help_verb,
     NULL,
 };
+/* clang-format on */

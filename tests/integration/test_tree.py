@@ -17,6 +17,7 @@ CLANG_FORMAT_MAJOR = "14"
 # Sources without a unit test of their own, each with the reason. A path may leave this list, and
 # one enters it only with a reason that a reader accepts.
 WITHOUT_UNIT_TEST = {
+    "fs/main.c": "the daemon: test_daemon.py",
     "fs/mounts.c": "a mount needs the kernel: test_daemon.py",
     "tools/borrowed-mount.c": "needs a mount: test_run.py",
     "tools/client.c": "needs the daemon: test_daemon.py",
