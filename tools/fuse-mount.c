@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -336,6 +337,7 @@ vf_fuse_unmount (const char *path, gboolean lazy, GError **error)
 gboolean
 vf_fuse_is_dead (const char *path)
 {
-  struct stat st;
-  return stat (path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+  /* stat() is answered from what the kernel remembers, statfs() never. */
+  struct statfs st;
+  return statfs (path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }

@@ -1,5 +1,6 @@
 /* venvfs umount [MOUNTPOINT|NAME] | --all */
 #include <string.h>
+#include <unistd.h>
 
 #include "layers/error.h"
 #include "tools/current.h"
@@ -14,7 +15,8 @@
 static gboolean option_all, option_force, option_remove;
 
 static const GOptionEntry entries[] = {
-    {"all", 'a', 0, G_OPTION_ARG_NONE, &option_all, "Unmount all your environments", NULL},
+    {"all", 'a', 0, G_OPTION_ARG_NONE, &option_all,
+     "Unmount all; venvfs mount --all mounts them again", NULL},
     {"force", 'f', 0, G_OPTION_ARG_NONE, &option_force,
      "Even if it is in use: who uses it keeps what is open", NULL},
     {"remove", 0, 0, G_OPTION_ARG_NONE, &option_remove,
@@ -63,7 +65,8 @@ unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry 
   if (environment != NULL && last) {
     if (!option_force)
       vf_mounting_wait_released (environment);
-    if (!vf_environment_set_mount_point (environment, entry->path, FALSE, error))
+    /* --all is for a shutdown: `mount --all` brings them back. */
+    if (!vf_environment_set_mount_point (environment, entry->path, option_all, error))
       return FALSE;
   }
   report (invocation, entry->source, entry->path);
@@ -117,6 +120,14 @@ unmount_path (VfInvocation *invocation, VfStore *store, const char *given, GErro
 }
 
 static gboolean
+is_own (VfMounted *mounted, const VfMountEntry *entry)
+{
+  return vf_mounted_by_device (mounted, entry->device) != NULL ||
+         (g_str_equal (entry->type, VF_MOUNT_TYPE) && entry->owner == geteuid () &&
+          vf_fuse_is_dead (entry->path));
+}
+
+static gboolean
 unmount_all (VfInvocation *invocation, VfStore *store, GError **error)
 {
   g_autoptr (VfMounted) mounted = vf_mounted_new (error);
@@ -126,8 +137,7 @@ unmount_all (VfInvocation *invocation, VfStore *store, GError **error)
   for (guint i = mounted->table->len; i-- > 0 && vf_interrupt_check (error);) {
     const VfMountEntry *entry = g_ptr_array_index (mounted->table, i);
     g_autoptr (GError) cause = NULL;
-    if (vf_mounted_by_device (mounted, entry->device) == NULL ||
-        unmount_entry (invocation, mounted, entry, store, &cause))
+    if (!is_own (mounted, entry) || unmount_entry (invocation, mounted, entry, store, &cause))
       continue;
     vf_output_warning (invocation->output, "%s", cause->message);
     n_failed++;
