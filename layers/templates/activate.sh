@@ -18,7 +18,7 @@ deactivate () {
     # "=value", or nothing where the variable was not set.
     case "${_OLD_VIRTUAL_UV_LINK_MODE-none}" in
         none) ;;
-        =*)
+        "="*)
             UV_LINK_MODE="${_OLD_VIRTUAL_UV_LINK_MODE#=}"
             export UV_LINK_MODE
             unset _OLD_VIRTUAL_UV_LINK_MODE
@@ -65,8 +65,8 @@ if [ -z "${VIRTUAL_ENV_DISABLE_PROMPT-}" ]; then
     case "$VIRTUAL_ENV_PROMPT" in
         *[\$\`\\%!]*)
             # Shells run what they find in a prompt: it must come out of a variable there. But zsh
-            # looks into variables only when it is asked to, and then % is all that is special.
-            if [ -n "${ZSH_VERSION-}" ] && ! [ -o promptsubst ]; then
+            # looks into variables only where it is asked to; otherwise % is all that is special.
+            if [ -n "${ZSH_VERSION-}" ] && ! eval '[[ -o promptsubst ]]'; then
                 eval 'PS1="(${VIRTUAL_ENV_PROMPT//\%/%%}) $_OLD_VIRTUAL_PS1"'
             else
                 # shellcheck disable=SC2016
