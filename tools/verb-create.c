@@ -1,5 +1,7 @@
 /* venvfs create NAME [PACKAGE…] */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "layers/environment.h"
 #include "layers/error.h"
@@ -62,6 +64,17 @@ check_rules (GError **error)
   return TRUE;
 }
 
+/* pip takes a wheel that is not there for a name, and complains about that. */
+static gboolean
+check_wheel_files (char **packages, GError **error)
+{
+  for (gsize i = 0; packages[i]; i++)
+    if (g_str_has_suffix (packages[i], ".whl") && !strstr (packages[i], ":/") &&
+        !strchr (packages[i], '@') && access (packages[i], R_OK) < 0)
+      return vf_error_errno (error, errno, "%s: cannot read this wheel", packages[i]);
+  return TRUE;
+}
+
 /* What can be said before anything is done. */
 static gboolean
 check (const VfInvocation *invocation, char **arguments, GError **error)
@@ -75,7 +88,8 @@ check (const VfInvocation *invocation, char **arguments, GError **error)
   if (lock && (arguments[1] || files || constraints))
     return vf_error_set (error, VF_ERROR_USAGE,
                          "create: --lock names every package; it takes no others beside it");
-  return check_rules (error) && vf_environment_check_name (arguments[0], error);
+  return check_rules (error) && vf_environment_check_name (arguments[0], error) &&
+         check_wheel_files (arguments + 1, error);
 }
 
 /* As with `python -m venv --prompt .`: the directory's name. */
@@ -264,7 +278,7 @@ const VfVerb vf_verb_create = {
         "credentials and proxies; what the store has is neither downloaded nor unpacked\n"
         "again. pip itself is put into the environment too (below Python 3.12 also\n"
         "setuptools). The environment then waits to be mounted.\n\n"
-        "PYTHON is a version (3.13, 3.13.0), a name on PATH, a version of pyenv, or a path;\n"
+        "PYTHON is a version (3.13, 3.13.0), a name on PATH, a version of pyenv, a path;\n"
         "of a virtual environment its base is taken.",
     .examples = "  venvfs create proj --python 3.13 -r requirements.txt\n"
                 "  venvfs create tools black 'pytest>=8' ./mine-1.0-py3-none-any.whl\n"

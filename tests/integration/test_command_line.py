@@ -1,0 +1,104 @@
+"""What all verbs have in common: help, options, output, exit statuses."""
+
+import json
+import re
+import signal
+import subprocess
+
+import pytest
+
+import support
+
+
+def verbs(world):
+    """The verbs that --help lists."""
+    text = world.venvfs("--help").out
+    listing = text.split("\nVerbs:\n")[1].split("\n\n")[0]
+    return re.findall(r"(?m)^  ([a-z]+) ", listing)
+
+
+def options(help_text):
+    return set(re.findall(r"(?m)^  (?:-[a-z], )?(--[a-z-]+)", help_text))
+
+
+def test_help_teaches_every_verb(world):
+    listed = verbs(world)
+    assert {"create", "delete", "export", "fsck", "gc", "store", "help"} <= set(listed)
+    for verb in listed:
+        text = world.venvfs(verb, "--help").out
+        assert text.startswith(f"Usage: venvfs {verb}")
+        assert f"venvfs {verb}" in text.split("\nExamples:\n")[1]
+        assert {"--json", "--quiet", "--store", "--name", "--help"} <= options(text)
+        assert world.venvfs("help", verb).out == text
+        assert max(map(len, text.splitlines()[1:])) <= 80
+
+
+def test_version(world):
+    assert re.fullmatch(r"venvfs \d+\.\d+\.\d+\n", world.venvfs("--version").out)
+
+
+@pytest.mark.parametrize("args, words", [
+    ([], "a verb is missing"),
+    (["craete"], "did you mean 'create'"),
+    (["xyzzy"], "'venvfs --help' lists them"),
+    (["create", "--pyton", "3.13"], "did you mean --python"),
+    (["gc", "--dryrun"], "did you mean --dry-run"),
+    (["create"], "usage: venvfs create NAME"),
+    (["gc", "what"], "'what' is one argument too many"),
+    (["store", "sise"], "neither 'path' nor 'size'"),
+    (["create", "x", "--python"], "Missing argument for --python"),
+    (["create", "x", "--accept", "record-hsah"], "did you mean record-hash"),
+    (["create", "x", "y", "--lock", "pylock.toml"], "--lock names every package"),
+    (["-n", "x", "create", "y"], "the name is the first argument"),
+])
+def test_misuse_is_status_2_and_one_line(world, args, words):
+    result = world.venvfs(*args, check=2)
+    assert result.out == ""
+    assert result.err.startswith("venvfs: ") and result.err.count("\n") == 1
+    assert words in result.err
+    assert not world.store.exists()
+
+
+def test_errors_as_json(world):
+    result = world.venvfs("delete", "absent", "--json", check=1)
+    assert result.json["venvfs"] == 1
+    assert result.json["verb"] == "delete"
+    assert result.json["ok"] is False
+    assert result.json["error"]["code"] == "not-found"
+    assert result.json["error"]["message"].startswith("absent: ")
+    assert result.err.startswith("venvfs: absent: ") and result.err.count("\n") == 1
+    misuse = world.venvfs("--json", "deleet", check=2)
+    assert misuse.json["verb"] is None
+    assert misuse.json["error"]["code"] == "usage"
+
+
+def test_store(world):
+    assert world.venvfs("store").out == f"{world.store}\n"
+    other = world.root / "other"
+    assert world.venvfs("store", "path", "--store", other, "--json").json["result"] == {"path": str(other)}
+    sizes = world.venvfs("store", "size", "--json").json["result"]
+    assert sizes["all"] >= sizes["objects"] >= 0
+    support.remove_tree(other)
+
+
+def test_empty_store_is_clean(world):
+    assert world.venvfs("fsck", "--deep").out == f"{world.store}: nothing is wrong\n"
+    assert world.venvfs("gc", "--json").json["result"]["bytes"] == 0
+
+
+def test_a_closed_pipe_is_no_crash(world):
+    process = world.popen(world.executable, "--help", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    process.wait(10)
+    assert process.returncode in (1, -signal.SIGPIPE)
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_no_colour_without_a_terminal(world):
+    assert "\033" not in world.venvfs("nonsense", check=2).err
+
+
+def test_json_is_one_line(world):
+    assert json.loads(world.venvfs("store", "--json", "-q").out)["ok"] is True
+    assert world.venvfs("store", "--json").out.count("\n") == 1

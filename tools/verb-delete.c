@@ -1,0 +1,109 @@
+/* venvfs delete NAME… */
+#include <string.h>
+
+#include "layers/environment.h"
+#include "layers/error.h"
+#include "tools/mount-point.h"
+#include "tools/mounted.h"
+#include "tools/mounting.h"
+#include "tools/verb.h"
+
+static gboolean force;
+
+static const GOptionEntry entries[] = {
+    {"force", 'f', 0, G_OPTION_ARG_NONE, &force, "Even if programs use it where it is mounted",
+     NULL},
+    {NULL},
+};
+
+/* Takes it off all places where it is seen. */
+static gboolean
+unmount (VfStore *store, VfEnvironment *environment, const char *recorded, GError **error)
+{
+  g_autoptr (VfMounted) mounted = vf_mounted_new (error);
+  if (!mounted)
+    return FALSE;
+  VfMountedPlace place =
+      vf_mounted_find (mounted, vf_store_path (store), vf_environment_name (environment), recorded);
+  gboolean dead = place.state == VF_MOUNTED_DEAD;
+  for (guint i = mounted->table->len; place.path && i-- > 0;) {
+    const VfMountEntry *entry = mounted->table->pdata[i];
+    if (entry->device == place.device &&
+        !vf_mounting_unmount (entry->path, entry->device, force || dead, error))
+      return FALSE;
+  }
+  if (place.path)
+    vf_mounting_wait_released (environment);
+  return TRUE;
+}
+
+static int
+lock (VfEnvironment *environment, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  int fd = vf_environment_lock (environment, &cause);
+  if (fd < 0 && g_error_matches (cause, VF_ERROR, VF_ERROR_BUSY))
+    vf_error_set (error, VF_ERROR_BUSY,
+                  "%s: in use by a mount that programs still hold; end them and try again",
+                  vf_environment_name (environment));
+  else if (fd < 0)
+    g_propagate_error (error, g_steal_pointer (&cause));
+  return fd;
+}
+
+static gboolean
+delete_one (VfStore *store, const char *name, gboolean *out_left, GError **error)
+{
+  g_autoptr (VfEnvironment) environment = vf_environment_open (store, name, error);
+  if (!environment)
+    return FALSE;
+  g_autofree char *recorded = g_strdup (vf_environment_mount_point (environment));
+  if (!unmount (store, environment, recorded, error))
+    return FALSE;
+  VF_AUTOFD lock_fd = lock (environment, error);
+  if (lock_fd < 0 || !vf_environment_delete (environment, out_left, error))
+    return FALSE;
+  return !recorded || vf_mount_point_remove (recorded, error);
+}
+
+static gboolean
+run (VfInvocation *invocation, char **arguments, GError **error)
+{
+  char *named[] = {(char *)invocation->name, NULL};
+  if (invocation->name && !arguments[0])
+    arguments = named;
+  if (!vf_verb_check_arguments (invocation, arguments, 1, -1, error))
+    return FALSE;
+  g_autoptr (VfStore) store = vf_verb_open_store (invocation, error);
+  if (!store)
+    return FALSE;
+  JsonObject *result = vf_output_result (invocation->output);
+  JsonArray *deleted = result ? json_array_new () : NULL;
+  if (result)
+    json_object_set_array_member (result, "deleted", deleted);
+  for (gsize i = 0; arguments[i]; i++) {
+    gboolean left = FALSE;
+    if (!delete_one (store, arguments[i], &left, error))
+      return FALSE;
+    vf_output_line (invocation->output, "Deleted %s%s", arguments[i],
+                    left ? "; 'venvfs gc' frees its disk" : "");
+    if (deleted)
+      json_array_add_string_element (deleted, arguments[i]);
+  }
+  return TRUE;
+}
+
+extern const VfVerb vf_verb_delete;
+const VfVerb vf_verb_delete = {
+    .name = "delete",
+    .arguments = "NAME…",
+    .summary = "Delete environments, with all that was written into them",
+    .description =
+        "What is mounted is unmounted first, unless programs use it; a directory made for\n"
+        "the mount goes too. The packages stay in the store for other\n"
+        "environments until 'venvfs gc'.",
+    .examples = "  venvfs delete proj\n"
+                "  venvfs delete --force old-one older-one",
+    .entries = entries,
+    .run = run,
+};
