@@ -115,7 +115,7 @@ const VfVerb vf_verb_export = {
     .arguments = "NAME DIR",
     .summary = "Write an environment out as an ordinary directory",
     .description =
-        "DIR becomes a virtual environment like any other, with everything the mount would\n"
+        "DIR becomes a virtual environment like any other, with all that the mount would\n"
         "show; it needs neither venvfs nor /dev/fuse. Files share blocks with the store\n"
         "where the file system can do that, else they are copies.",
     .examples = "  venvfs export proj /srv/app/.venv\n"
