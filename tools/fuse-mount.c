@@ -44,6 +44,10 @@ explain_no_device (int errnum, GError **error)
     return vf_error_set (error, VF_ERROR_FAILED,
                          DEVICE ": is not there; load the module (modprobe fuse), or give the "
                                 "container the device (--device /dev/fuse)");
+  if (errnum == EACCES && geteuid () != 0)
+    return vf_error_set (
+        error, VF_ERROR_FAILED,
+        DEVICE ": is closed to ordinary users here; root can open it: chmod 0666 " DEVICE);
   if (errnum == EACCES || errnum == EPERM)
     return vf_error_set (error, VF_ERROR_FAILED,
                          DEVICE ": may not be used here; a container needs --device /dev/fuse "

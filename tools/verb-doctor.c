@@ -69,6 +69,9 @@ examine_fuse (Examination *examination)
   if (access ("/dev/fuse", F_OK) < 0)
     tell (examination, PROBLEM, "/dev/fuse",
           "is not there; load the module (modprobe fuse), or give the container the device");
+  else if (access ("/dev/fuse", R_OK | W_OK) < 0)
+    tell (examination, PROBLEM, "/dev/fuse",
+          "is closed to ordinary users; root can open it: chmod 0666 /dev/fuse");
   else
     tell (examination, OK, "/dev/fuse", "is there");
   g_autofree char *program = vf_fuse_find_fusermount ();
