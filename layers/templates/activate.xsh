@@ -15,7 +15,7 @@ def _venvfs_activate():
     former = {name: env.get(name) for name in names if name in env}
     bin_directory = @path:xsh@ + "/bin"
 
-    def deactivate(args=(), *rest):
+    def deactivate(args=None):
         if bin_directory in env["PATH"]:
             env["PATH"].remove(bin_directory)
         for name in names:
