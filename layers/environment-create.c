@@ -91,7 +91,7 @@ write_files (int fd, const char *prompt, const VfGeneration *first, const char *
   g_autofree char *generation = vf_generation_serialize (first, &length);
   if (!write_part (fd, "generations/1.ini", generation, length, what, error))
     return FALSE;
-  g_autofree char *env = vf_environment_serialize (prompt, 1, NULL, FALSE, &length);
+  g_autofree char *env = vf_environment_serialize (prompt, 1, &length);
   return write_part (fd, "env.ini", env, length, what, error) &&
          write_part (fd, "lock", "", 0, what, error);
 }

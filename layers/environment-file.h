@@ -5,9 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* The text of env.ini. @mount_point may be NULL. */
-char *vf_environment_serialize (const char *prompt, guint generation, const char *mount_point,
-                                gboolean mount_wanted, gsize *out_length);
+/* The text of env.ini. */
+char *vf_environment_serialize (const char *prompt, guint generation, gsize *out_length);
 VfStore *vf_environment_store (VfEnvironment *environment); /* borrowed */
 
 G_END_DECLS

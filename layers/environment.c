@@ -14,6 +14,7 @@
 #include "layers/environment-file.h"
 #include "layers/error.h"
 #include "layers/keyfile.h"
+#include "layers/mount-record.h"
 
 #define NAME_MAX_BYTES 128
 #define INI_MAX_BYTES  (16 * 1024 * 1024)
@@ -47,16 +48,11 @@ vf_environment_check_name (const char *name, GError **error)
 }
 
 char *
-vf_environment_serialize (const char *prompt, guint generation, const char *mount_point,
-                          gboolean mount_wanted, gsize *out_length)
+vf_environment_serialize (const char *prompt, guint generation, gsize *out_length)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
   vf_keyfile_set_bytes (file, "environment", "prompt", prompt);
   g_key_file_set_uint64 (file, "environment", "generation", generation);
-  if (mount_point) {
-    vf_keyfile_set_bytes (file, "mount", "point", mount_point);
-    g_key_file_set_boolean (file, "mount", "wanted", mount_wanted);
-  }
   return g_key_file_to_data (file, out_length, NULL);
 }
 
@@ -74,13 +70,6 @@ parse_fields (VfEnvironment *environment, GBytes *bytes, const char *what, GErro
            number > G_MAXINT)
     wrong = "generation";
   environment->current_number = (guint)number;
-  if (!wrong && g_key_file_has_group (file, "mount") &&
-      (!(environment->mount_point = vf_keyfile_get_bytes (file, "mount", "point")) ||
-       !g_path_is_absolute (environment->mount_point)))
-    wrong = "point";
-  else if (!wrong && environment->mount_point &&
-           !vf_keyfile_get_flag (file, "mount", "wanted", &environment->mount_wanted))
-    wrong = "wanted";
   if (wrong)
     return vf_error_set (error, VF_ERROR_DAMAGED, "%s: %s is missing or not valid; run venvfs fsck",
                          what, wrong);
@@ -127,6 +116,7 @@ load (VfEnvironment *environment, GError **error)
   g_autoptr (GBytes) bytes = read_part (environment, "env.ini", &what, error);
   if (!bytes || !parse_fields (environment, bytes, what, error))
     return FALSE;
+  vf_mount_record_read (environment->fd, &environment->mount_point, &environment->mount_wanted);
   environment->current = load_generation (environment, environment->current_number, error);
   return environment->current != NULL;
 }
@@ -298,11 +288,7 @@ vf_environment_set_mount_point (VfEnvironment *environment, const char *path, gb
 {
   if (wanted == environment->mount_wanted && g_strcmp0 (path, environment->mount_point) == 0)
     return TRUE;
-  gsize length;
-  g_autofree char *text = vf_environment_serialize (
-      environment->prompt, environment->current_number, path, wanted, &length);
-  g_autofree char *what = g_build_filename (environment->path, "env.ini", NULL);
-  if (!vf_replace_file (environment->fd, "env.ini", 0644, text, length, what, error))
+  if (!vf_mount_record_write (environment->fd, path, wanted, environment->path, error))
     return FALSE;
   g_free (environment->mount_point);
   environment->mount_point = g_strdup (path);

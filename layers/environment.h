@@ -1,6 +1,8 @@
 /* Environments: a name, its generations, its upper.
  *
- *   envs/<name>/env.ini              prompt, current generation, mount point
+ *   envs/<name>/env.ini              prompt, current generation
+ *   envs/<name>/mount.ini            where it is mounted or was last (mount-record.h)
+ *   envs/<name>/places               all places it was ever mounted at (tools/relocate.h)
  *   envs/<name>/generations/<n>.ini  one immutable state: interpreter, packages, image
  *   envs/<name>/upper/ work/         of the overlay, on one file system
  *   envs/<name>/aside/<n>/           what a switch set aside

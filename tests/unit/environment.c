@@ -82,10 +82,10 @@ test_mount_point (Fixture *fixture, gconstpointer user_data)
     g_assert_true (vf_environment_mount_wanted (again) == (i % 2 == 0));
   }
   g_autoptr (VfEnvironment) environment = reopen (fixture, "proj");
-  ino_t before = store_stat (fixture, "envs/proj/env.ini").st_ino;
+  ino_t before = store_stat (fixture, "envs/proj/mount.ini").st_ino;
   vf_environment_set_mount_point (environment, points[2], TRUE, &error);
   g_assert_no_error (error);
-  g_assert_cmpuint (store_stat (fixture, "envs/proj/env.ini").st_ino, ==, before);
+  g_assert_cmpuint (store_stat (fixture, "envs/proj/mount.ini").st_ino, ==, before);
 }
 
 static void
@@ -119,9 +119,6 @@ test_damage (Fixture *fixture, gconstpointer user_data)
       "[environment]\nprompt=p\ngeneration=0\n",
       "[environment]\nprompt=p\ngeneration=2\n",
       "[environment]\nprompt=p\\x\ngeneration=1\n",
-      "[environment]\nprompt=p\ngeneration=1\n[mount]\nwanted=true\n",
-      "[environment]\nprompt=p\ngeneration=1\n[mount]\npoint=relative\nwanted=true\n",
-      "[environment]\nprompt=p\ngeneration=1\n[mount]\npoint=/p\n",
   };
   for (gsize i = 0; i < G_N_ELEMENTS (damaged); i++) {
     store_write (fixture, "envs/proj/env.ini", damaged[i]);

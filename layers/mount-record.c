@@ -1,0 +1,51 @@
+#include "layers/mount-record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "layers/error.h"
+#include "layers/io.h"
+#include "layers/keyfile.h"
+
+#define RECORD_MAX_BYTES 65536
+#define TEMPORARY        VF_MOUNT_RECORD ".tmp"
+
+void
+vf_mount_record_read (int dir_fd, char **out_point, gboolean *out_wanted)
+{
+  *out_point = NULL;
+  *out_wanted = FALSE;
+  g_autoptr (GBytes) bytes =
+      vf_read_file (dir_fd, VF_MOUNT_RECORD, RECORD_MAX_BYTES, VF_MOUNT_RECORD, NULL);
+  g_autoptr (GKeyFile) file = bytes ? vf_keyfile_parse (bytes, VF_MOUNT_RECORD, NULL) : NULL;
+  if (!file)
+    return;
+  g_autofree char *point = vf_keyfile_get_bytes (file, "mount", "point");
+  gboolean wanted;
+  if (!point || !g_path_is_absolute (point) ||
+      !vf_keyfile_get_flag (file, "mount", "wanted", &wanted))
+    return;
+  *out_point = g_steal_pointer (&point);
+  *out_wanted = wanted;
+}
+
+gboolean
+vf_mount_record_write (int dir_fd, const char *point, gboolean wanted, const char *what,
+                       GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  vf_keyfile_set_bytes (file, "mount", "point", point);
+  g_key_file_set_boolean (file, "mount", "wanted", wanted);
+  gsize length;
+  g_autofree char *text = g_key_file_to_data (file, &length, NULL);
+  VF_AUTOFD fd =
+      openat (dir_fd, TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0)
+    return vf_error_errno (error, errno, "%s/%s: cannot be made", what, TEMPORARY);
+  if (!vf_write_all (fd, text, length, what, error))
+    return FALSE;
+  return renameat (dir_fd, TEMPORARY, dir_fd, VF_MOUNT_RECORD) == 0 ||
+         vf_error_errno (error, errno, "%s/%s: cannot be replaced", what, VF_MOUNT_RECORD);
+}
