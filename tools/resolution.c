@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "layers/error.h"
-#include "layers/wheel.h"
 
 #define FIRST_LINE     "venvfs resolution 1"
 #define PACKAGE_FIELDS 6
@@ -112,9 +111,9 @@ vf_resolution_load (VfStore *store, const char *name)
   g_autoptr (VfResolution) resolution = vf_resolution_parse (text);
   for (guint i = 0; resolution && i < resolution->packages->len; i++) {
     const VfResolved *resolved = resolution->packages->pdata[i];
-    VfDigest package;
-    if (!vf_wheel_lookup (store, &resolved->wheel, &package) ||
-        !vf_digest_equal (&package, &resolved->package))
+    char package[sizeof "packages/" + VF_DIGEST_HEX] = "packages/";
+    vf_digest_to_hex (&resolved->package, package + strlen ("packages/"));
+    if (!vf_store_reuse (store, package))
       return NULL;
   }
   return g_steal_pointer (&resolution);

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
 
-from local_wheels import write_wheel
+from local_wheels import bundled_pip, newer_pip, write_wheel
 
 
 def created(world, name, *args, **options):
@@ -70,9 +71,13 @@ def test_seed_of_every_python(world, each_python):
     assert result["python_version"] == "%d.%d.%d" % each_python.version
 
 
-def test_a_seed_yields_to_what_is_asked_for(house):
-    write_wheel(house.wheelhouse, "pip", "99.0")
-    assert packages(created(house, "proj", "pip==99.0"))["pip"] == "99.0"
+def test_the_newest_seed_unless_another_is_asked_for(house):
+    bundled = bundled_pip(house.python.path)
+    shutil.copy(bundled, house.wheelhouse)
+    newer_pip(house.wheelhouse, house.python.path, "99.0")
+    assert packages(created(house, "newest"))["pip"] == "99.0"
+    version = bundled.name.split("-")[1]
+    assert packages(created(house, "asked", f"pip=={version}"))["pip"] == version
 
 
 # Remembered answers
@@ -244,7 +249,7 @@ def test_interrupted_while_resolving(house):
     (slow / "backend.py").write_text(
         f"import time, pathlib\npathlib.Path({str(house.root / 'started')!r}).touch()\ntime.sleep(60)\n")
     created(house, "first")
-    process = house.popen(house.executable, "create", "x", "--python", house.python.path, slow,
+    process = house.popen(house.executable, "create", "x", "-q", "--python", house.python.path, slow,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 30
     while not (house.root / "started").exists() and time.monotonic() < deadline:
