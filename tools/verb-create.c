@@ -146,13 +146,14 @@ provide_image (VfStore *store, VfOutput *output, const VfMergeInput *input, VfDi
                GError **error)
 {
   char hex[VF_DIGEST_HEX + 1];
-  if (vf_merge_image_id (store, input, out_id, NULL)) {
+  gboolean compiled = vf_merge_image_id (store, input, out_id, NULL); /* it hashes all bytecode */
+  if (compiled) {
     vf_digest_to_hex (out_id, hex);
     g_autofree char *relative = g_strconcat ("images/", hex, NULL);
     if (vf_store_reuse (store, relative))
       return TRUE;
   }
-  if (input->compile && !compile (store, output, input, error))
+  if (input->compile && !compiled && !compile (store, output, input, error))
     return FALSE;
   if (!vf_interrupt_check (error))
     return FALSE;
