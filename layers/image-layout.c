@@ -11,6 +11,9 @@
 #include "layers/error.h"
 #include "layers/image-format.h"
 
+#define MAX_THREADS      4
+#define NODES_PER_THREAD 4096
+
 void
 vf_layout_clear (VfLayout *layout)
 {
@@ -21,7 +24,7 @@ vf_layout_clear (VfLayout *layout)
   g_free (layout->n_directories);
   g_free (layout->ids);
   g_free (layout->salts);
-  g_free (layout->path_ends);
+  g_free (layout->path_starts);
   g_string_free (layout->paths, TRUE);
   g_free (layout->sorted);
 }
@@ -88,50 +91,87 @@ build_path (const VfLayout *layout, guint32 index, GString *path)
   const VfTreeNode *node = layout->nodes[index];
   g_string_truncate (path, 0);
   if (parent != 0) {
-    g_string_append (path, layout->paths->str + layout->path_ends[parent]);
+    g_string_append (path, layout->paths->str + layout->path_starts[parent]);
     g_string_append_c (path, '/');
   }
   g_string_append_len (path, node->name, node->name_length);
 }
 
+static void
+build_directory_paths (VfLayout *layout)
+{
+  g_autoptr (GString) path = g_string_new (NULL);
+  g_string_append_c (layout->paths, '\0'); /* of the root */
+  for (guint32 i = 1; i < layout->n; i++) {
+    if (layout->nodes[i]->type != VF_NODE_DIRECTORY)
+      continue;
+    build_path (layout, i, path);
+    layout->path_starts[i] = layout->paths->len;
+    g_string_append_len (layout->paths, path->str, (gssize)path->len + 1);
+  }
+}
+
 static guint64
-make_id (VfLayout *layout, guint32 index, const char *path, gsize length)
+make_id (VfLayout *layout, guint32 index, const GString *path, VfHasher *hasher)
 {
   const VfTreeNode *node = layout->nodes[index];
   const VfDigest *digest = node->type == VF_NODE_DIRECTORY ? NULL : &node->digest;
   guint64 mask = (G_GUINT64_CONSTANT (1) << layout->tree->id_bits) - 1;
   guint64 id;
   do
-    id = mask & vf_image_node_id (layout->tree->hasher, node->type, path, length, digest,
-                                  layout->salts[index]);
+    id = mask &
+         vf_image_node_id (hasher, node->type, path->str, path->len, digest, layout->salts[index]);
   while (id <= VF_IMAGE_ROOT_ID && layout->salts[index]++ < G_MAXUINT8);
   return id;
 }
 
-static void
-identify (VfLayout *layout)
+typedef struct {
+  VfLayout *layout;
+  guint32 from, to; /* nodes; no two ranges overlap */
+} VfRange;
+
+static gpointer
+identify_range (gpointer data)
 {
+  const VfRange *range = data;
+  VfLayout *layout = range->layout;
+  g_autoptr (VfHasher) hasher = vf_hasher_new ();
   g_autoptr (GString) path = g_string_new (NULL);
-  g_string_append_c (layout->paths, '\0');
-  layout->ids[0] = VF_IMAGE_ROOT_ID;
-  guint32 parent = 0;
   gsize prefix = 0;
-  for (guint32 i = 1; i < layout->n; i++) {
+  for (guint32 i = range->from; i < range->to; i++) {
     const VfTreeNode *node = layout->nodes[i];
-    if (i == 1 || layout->parents[i] != parent) {
-      parent = layout->parents[i];
+    if (i == range->from || layout->parents[i] != layout->parents[i - 1]) {
       build_path (layout, i, path);
       prefix = path->len - node->name_length;
     } else {
       g_string_truncate (path, prefix);
       g_string_append_len (path, node->name, node->name_length);
     }
-    layout->ids[i] = make_id (layout, i, path->str, path->len);
-    if (node->type != VF_NODE_DIRECTORY)
-      continue;
-    layout->path_ends[i] = layout->paths->len;
-    g_string_append_len (layout->paths, path->str, (gssize)path->len + 1);
+    layout->ids[i] = make_id (layout, i, path, hasher);
   }
+  return NULL;
+}
+
+/* In parallel where it pays: the hashes depend on nothing but the directories' paths. */
+static void
+identify (VfLayout *layout)
+{
+  VfRange ranges[MAX_THREADS];
+  GThread *threads[MAX_THREADS] = {NULL};
+  guint n = MIN (g_get_num_processors (), MAX_THREADS);
+  n = CLAMP (layout->n / NODES_PER_THREAD, 1, n);
+  layout->ids[0] = VF_IMAGE_ROOT_ID;
+  for (guint k = 0; k < n; k++) {
+    ranges[k] = (VfRange){layout, 1 + (guint32)((guint64)(layout->n - 1) * k / n),
+                          1 + (guint32)((guint64)(layout->n - 1) * (k + 1) / n)};
+    if (k > 0)
+      threads[k] = g_thread_try_new ("identify", identify_range, &ranges[k], NULL);
+  }
+  for (guint k = 0; k < n; k++)
+    if (threads[k])
+      g_thread_join (threads[k]);
+    else
+      identify_range (&ranges[k]);
 }
 
 /* Ids are uniform, so about one falls into each of n buckets; insertion puts the rest right. */
@@ -173,7 +213,7 @@ resolve_collisions (VfLayout *layout, const char *what, GError **error)
       if (layout->salts[index]++ == G_MAXUINT8)
         return vf_error_set (error, VF_ERROR_FAILED, "%s: too many nodes with one id", what);
       build_path (layout, index, path);
-      layout->ids[index] = make_id (layout, index, path->str, path->len);
+      layout->ids[index] = make_id (layout, index, path, layout->tree->hasher);
       again = TRUE;
     }
   }
@@ -193,10 +233,11 @@ vf_layout_init (VfLayout *layout, VfTree *tree, const char *what, GError **error
   layout->n_directories = g_new0 (guint32, n);
   layout->ids = g_new0 (guint64, n);
   layout->salts = g_new0 (guint8, n);
-  layout->path_ends = g_new0 (gsize, n);
+  layout->path_starts = g_new0 (gsize, n);
   layout->paths = g_string_sized_new (1 << 16);
   layout->sorted = g_new0 (VfIdEntry, n);
   arrange (layout);
+  build_directory_paths (layout);
   identify (layout);
   return resolve_collisions (layout, what, error);
 }

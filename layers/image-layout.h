@@ -22,7 +22,7 @@ typedef struct {
   guint32 *n_directories;
   guint64 *ids;
   guint8 *salts;
-  gsize *path_ends; /* of a directory: the end of its path in paths, which is NUL-terminated */
+  gsize *path_starts; /* of a directory: where its path begins in paths; it ends in NUL */
   GString *paths;
   VfIdEntry *sorted; /* by id */
 } VfLayout;

@@ -42,7 +42,8 @@ output_write (VfOutput *out, const void *data, gsize length)
   if (out->error)
     return;
   vf_hasher_update (out->hasher, data, length);
-  vf_write_all (out->fd, data, length, out->what, &out->error);
+  if (vf_write_all (out->fd, data, length, out->what, &out->error))
+    sync_file_range (out->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* begins what the fsync waits for */
 }
 
 static void
