@@ -56,6 +56,8 @@ output_flush (VfOutput *out)
 static void
 output_append (VfOutput *out, const void *data, gsize length)
 {
+  if (length == 0)
+    return; /* an empty content has no address */
   out->offset += length;
   if (out->used + length > BUFFER_BYTES)
     output_flush (out);
