@@ -16,6 +16,7 @@
 #include "layers/view.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
+#include "tools/relocate.h"
 
 #define COPY_CHUNK (1024 * 1024)
 #define MAX_DEPTH  512
@@ -435,7 +436,10 @@ export_root (Export *export, VfImage *image, int environment_fd, int target_fd, 
     result = vf_image_lookup_path (image, "", &place.lower.node);
   if (result < 0)
     return fail (&place, "", -result, error);
-  if (!export_directory (&place, error))
+  g_auto (GStrv) former = vf_places_read (environment_fd);
+  if (!export_directory (&place, error) ||
+      !vf_relocate_tree (target_fd, target_fd, (const char *const *)former,
+                         export->view.mount_point, NULL, error))
     return FALSE;
   struct timespec mtime = {.tv_sec = place.lower.node.mtime};
   result = seal (target_fd, place.lower.node.mode, mtime);

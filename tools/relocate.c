@@ -17,7 +17,7 @@
 #define PLACES_MAX_BYTES (1 << 20)
 /* A script that pip writes has some hundred bytes; what is larger is no script of its making. */
 #define FILE_MAX_BYTES (1 << 20)
-#define TEMPORARY      "work/relocate.tmp"
+#define TEMPORARY      ".relocate.tmp"
 #define XATTRS_BYTES   65536
 #define EXEC_FIRST     "#!/bin/sh\n'''exec' "
 #define EXEC_LAST      " \"$0\" \"$@\"\n' '''"
@@ -213,12 +213,12 @@ copy_xattrs (int from, int to, const char *what, GError **error)
 }
 
 static gboolean
-replace_content (int environment_fd, int dir_fd, const char *name, int fd, const struct stat *st,
+replace_content (int scratch_fd, int dir_fd, const char *name, int fd, const struct stat *st,
                  const GString *content, GError **error)
 {
-  unlinkat (environment_fd, TEMPORARY, 0);
-  VF_AUTOFD out = openat (environment_fd, TEMPORARY,
-                          O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  unlinkat (scratch_fd, TEMPORARY, 0);
+  VF_AUTOFD out =
+      openat (scratch_fd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   struct timespec times[2] = {st->st_atim, st->st_mtim};
   if (out < 0)
     return vf_error_errno (error, errno, "%s: cannot be made", TEMPORARY);
@@ -228,7 +228,7 @@ replace_content (int environment_fd, int dir_fd, const char *name, int fd, const
   if (geteuid () == 0 && fchown (out, st->st_uid, st->st_gid) < 0)
     return vf_error_errno (error, errno, "%s: cannot keep its owner", name);
   if (fchmod (out, st->st_mode & 07777) < 0 || futimens (out, times) < 0 || fsync (out) < 0 ||
-      renameat (environment_fd, TEMPORARY, dir_fd, name) < 0)
+      renameat (scratch_fd, TEMPORARY, dir_fd, name) < 0)
     return vf_error_errno (error, errno, "%s: cannot be rewritten", name);
   return TRUE;
 }
@@ -251,7 +251,7 @@ relocate_content (const char *name, gboolean script, const char *text, gsize len
 }
 
 static gboolean
-relocate_file (int environment_fd, int dir_fd, const char *name, gboolean script,
+relocate_file (int scratch_fd, int dir_fd, const char *name, gboolean script,
                const char *const *former, const char *place, guint *n_files, GError **error)
 {
   /* O_NONBLOCK: a fifo must not hold us up. Whatever cannot be read is nobody's script. */
@@ -267,17 +267,17 @@ relocate_file (int environment_fd, int dir_fd, const char *name, gboolean script
   GString *content = relocate_content (name, script, text, length, former, place);
   if (content == NULL)
     return TRUE;
-  gboolean done = replace_content (environment_fd, dir_fd, name, fd, &st, content, error);
+  gboolean done = replace_content (scratch_fd, dir_fd, name, fd, &st, content, error);
   g_string_free (content, TRUE);
   *n_files += done;
   return done;
 }
 
 static gboolean
-relocate_scripts (int environment_fd, const char *const *former, const char *place, guint *n_files,
-                  GError **error)
+relocate_scripts (int scratch_fd, int tree_fd, const char *const *former, const char *place,
+                  guint *n_files, GError **error)
 {
-  int fd = openat (environment_fd, "upper/bin", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = openat (tree_fd, "bin", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   DIR *stream = fd >= 0 ? fdopendir (fd) : NULL;
   if (stream == NULL) {
     vf_fd_clear (&fd);
@@ -287,9 +287,22 @@ relocate_scripts (int environment_fd, const char *const *former, const char *pla
   const struct dirent *entry;
   while (done && (entry = readdir (stream)) != NULL)
     if (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN)
-      done = relocate_file (environment_fd, dirfd (stream), entry->d_name, TRUE, former, place,
-                            n_files, error);
+      done = relocate_file (scratch_fd, dirfd (stream), entry->d_name, TRUE, former, place, n_files,
+                            error);
   closedir (stream);
+  return done;
+}
+
+gboolean
+vf_relocate_tree (int scratch_fd, int tree_fd, const char *const *former, const char *place,
+                  guint *out_n_files, GError **error)
+{
+  guint n_files = 0;
+  gboolean done =
+      relocate_scripts (scratch_fd, tree_fd, former, place, &n_files, error) &&
+      relocate_file (scratch_fd, tree_fd, "pyvenv.cfg", FALSE, former, place, &n_files, error);
+  if (out_n_files != NULL)
+    *out_n_files = n_files;
   return done;
 }
 
@@ -297,13 +310,12 @@ gboolean
 vf_relocate (int environment_fd, const char *const *former, const char *place, guint *out_n_files,
              GError **error)
 {
-  guint n_files = 0;
-  gboolean done = relocate_scripts (environment_fd, former, place, &n_files, error);
-  VF_AUTOFD upper = openat (environment_fd, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (done && upper >= 0)
-    done =
-        relocate_file (environment_fd, upper, "pyvenv.cfg", FALSE, former, place, &n_files, error);
+  const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  VF_AUTOFD upper = openat (environment_fd, "upper", flags);
+  VF_AUTOFD work = openat (environment_fd, "work", flags);
+  if (upper >= 0 && work >= 0)
+    return vf_relocate_tree (work, upper, former, place, out_n_files, error);
   if (out_n_files != NULL)
-    *out_n_files = n_files;
-  return done;
+    *out_n_files = 0;
+  return TRUE;
 }

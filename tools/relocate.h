@@ -22,6 +22,11 @@ char **vf_places_read (int environment_fd);
 gboolean vf_relocate (int environment_fd, const char *const *former, const char *place,
                       guint *out_n_files, GError **error);
 
+/* The same for the tree in the directory @tree_fd, not followed out of it. @scratch_fd: a directory
+ * of the same file system where a file may be made for a moment. */
+gboolean vf_relocate_tree (int scratch_fd, int tree_fd, const char *const *former,
+                           const char *place, guint *out_n_files, GError **error);
+
 /* The text of one script or one other file after the move, or NULL when nothing changes. @name: of
  * the file, which tells its language. */
 GString *vf_relocate_script (const char *text, gsize length, const char *former, const char *place);

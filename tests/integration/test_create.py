@@ -232,7 +232,7 @@ def test_lock_files_that_cannot_be_used(house, head, words):
     if head is None:
         head, words = 'lock-version = "1.0"\n' + entry + entry, "two entries are for this environment"
     house.write("pylock.toml", head)
-    result = house.venvfs("create", "x", "--lock", "pylock.toml", "--python", house.python.path, check=1)
+    result = house.venvfs("create", "x", "-q", "--lock", "pylock.toml", "--python", house.python.path, check=1)
     assert words in result.err and result.err.count("\n") == 1
 
 

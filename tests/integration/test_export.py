@@ -152,3 +152,15 @@ def test_a_full_disk_leaves_nothing(proj):
         assert list(disk.iterdir()) == []
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.usefixtures("mountable")
+def test_what_pip_wrote_into_the_mount_says_the_new_place(proj):
+    write_wheel(proj.wheelhouse, "late", "1.0", scripts={"late": "late:main"})
+    proj.venvfs("mount", "proj", ".venv")
+    proj.run(proj.project / ".venv" / "bin" / "pip", "install", "-q", "late")
+    while_mounted = exported(proj, "one")
+    proj.venvfs("umount", ".venv")
+    for target in (while_mounted, exported(proj, "two")):
+        assert (target / "bin" / "late").read_text().startswith(f"#!{target}/bin/python")
+        assert proj.run(target / "bin" / "late").out == "late 1.0\n"

@@ -1,0 +1,70 @@
+"""venvfs delete: mounted or not, used or not."""
+
+import os
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def proj(world):
+    world.venvfs("create", "proj", "-q", "--python", world.python.path)
+    return world
+
+
+def test_what_is_not_mounted(proj):
+    assert proj.venvfs("delete", "proj").out == "Deleted proj\n"
+    assert not (proj.store / "envs" / "proj").exists()
+    again = proj.venvfs("delete", "proj", check=1)
+    assert again.err.startswith("venvfs: proj: no such environment")
+
+
+def test_several_and_json(proj):
+    proj.venvfs("create", "two", "-q", "--python", proj.python.path)
+    assert proj.venvfs("delete", "proj", "two", "--json").json["result"] == {"deleted": ["proj", "two"]}
+
+
+@pytest.mark.usefixtures("mountable")
+def test_what_is_mounted_leaves_no_directory(proj):
+    proj.venvfs("mount", "proj", ".venv")
+    proj.venvfs("delete", "proj")
+    assert proj.mounts() == []
+    assert list(proj.project.iterdir()) == []
+
+
+@pytest.mark.usefixtures("mountable")
+def test_a_directory_that_was_there_before_stays(proj):
+    (proj.project / ".venv").mkdir()
+    proj.venvfs("mount", "proj", ".venv")
+    proj.venvfs("delete", "proj")
+    assert list((proj.project / ".venv").iterdir()) == []
+
+
+@pytest.mark.usefixtures("mountable")
+def test_what_is_used_is_refused_unless_forced(proj):
+    proj.venvfs("mount", "proj", ".venv")
+    user = proj.popen(proj.project / ".venv" / "bin" / "python", "-c",
+                      "import os, sys; os.chdir(sys.prefix); print(flush=True); sys.stdin.read()",
+                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    user.stdout.readline()
+    refused = proj.venvfs("delete", "proj", "--json", check=1)
+    assert refused.json["error"]["code"] == "busy"
+    assert os.path.ismount(proj.project / ".venv")
+    forced = proj.venvfs("delete", "--force", "proj", check=None)
+    user.stdin.close()
+    user.wait(10)
+    user.stdout.close()
+    if forced.status != 0:  # the daemon holds it until the last user is gone
+        assert "in use by a mount" in forced.err
+        proj.venvfs("delete", "proj")
+    assert proj.mounts() == []
+    assert not (proj.store / "envs" / "proj").exists()
+
+
+@pytest.mark.usefixtures("mountable")
+def test_what_a_dead_daemon_left(proj):
+    proj.venvfs("mount", "proj", ".venv")
+    proj.kill_daemon()
+    proj.venvfs("delete", "proj")
+    assert proj.mounts() == []
+    assert list(proj.project.iterdir()) == []
