@@ -218,8 +218,10 @@ wait_for_workers (Work *work, VfBytecodeProgress progress, gpointer user_data)
       continue;
     told = done;
     g_mutex_unlock (&work->lock);
-    progress (done, work->tasks->len, user_data);
+    gboolean go_on = progress (done, work->tasks->len, user_data);
     g_mutex_lock (&work->lock);
+    if (!go_on && !work->error)
+      vf_error_set (&work->error, VF_ERROR_CANCELLED, "compiling was interrupted");
   }
   g_mutex_unlock (&work->lock);
 }

@@ -46,7 +46,8 @@ gboolean vf_bytecode_is_module (const VfPackageFile *file);
 VfBytecode *vf_bytecode_load (VfStore *store, const VfInterpreter *interpreter,
                               const VfPackage *package, GError **error);
 
-typedef void (*VfBytecodeProgress) (gsize done_files, gsize total_files, gpointer user_data);
+/* FALSE: stop, VF_ERROR_CANCELLED. */
+typedef gboolean (*VfBytecodeProgress) (gsize done_files, gsize total_files, gpointer user_data);
 /* Compiles all @packages that lack it, together, on @n_workers processes (0: one per core). Holds:
  * a write lease of the caller's. The packages are in the store (their digests are set). A killed
  * worker is an error that names the module; nothing half-done stays. A module that crashes the

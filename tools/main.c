@@ -141,7 +141,7 @@ parse_command_line (Globals *globals, char ***arguments, const VfVerb **out_verb
 static void
 explain_interruption (GError **error)
 {
-  if (*error && vf_interrupted () && !g_error_matches (*error, VF_ERROR, VF_ERROR_CANCELLED)) {
+  if (*error && vf_interrupted ()) {
     g_clear_error (error);
     vf_interrupt_check (error);
   }

@@ -117,10 +117,11 @@ check_absent (VfStore *store, const char *name, GError **error)
   return TRUE;
 }
 
-static void
+static gboolean
 on_compiled (gsize done, gsize total, gpointer user_data)
 {
   vf_progress_update (user_data, done, total);
+  return !vf_interrupted ();
 }
 
 static gboolean

@@ -167,13 +167,33 @@ test_no_modules (Fixture *f, gconstpointer data)
   g_assert_cmpint (bytecode->entries->len, ==, 0);
 }
 
-static void
+static gboolean
 count (gsize done, gsize total, gpointer user_data)
 {
   gsize *last = user_data;
   g_assert_cmpint (done, >, *last);
   g_assert_cmpint (total, ==, 3); /* of the two empty ones only one is compiled */
   *last = done;
+  return TRUE;
+}
+
+static gboolean
+stop (gsize done, gsize total, gpointer user_data)
+{
+  return FALSE;
+}
+
+static void
+test_cancelled (Fixture *f, gconstpointer data)
+{
+  g_autoptr (VfPackage) package = add_package (f->store, "demo", demo);
+  g_autoptr (GError) error = NULL, none = NULL;
+  g_autoptr (VfStoreWrite) write = vf_store_begin_write (f->store, &none);
+  g_assert_false (vf_bytecode_compile (f->store, f->python, &package, 1, 1, stop, NULL, &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
+  g_autoptr (VfBytecode) bytecode = vf_bytecode_load (f->store, f->python, package, &none);
+  g_assert_no_error (none);
+  g_assert_null (bytecode);
 }
 
 static void
@@ -272,6 +292,7 @@ main (int argc, char *argv[])
   ADD ("reproducible", test_reproducible);
   ADD ("no-modules", test_no_modules);
   ADD ("progress", test_progress);
+  ADD ("cancelled", test_cancelled);
   ADD ("killed", test_killed);
   ADD ("crashing-module", test_crashing_module);
   ADD ("missing-source", test_missing_source);
