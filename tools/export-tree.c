@@ -451,7 +451,7 @@ vf_export_tree (VfStore *store, VfEnvironment *environment, VfImage *image, int 
                 const char *target, VfOutput *output, VfExportResult *out_result, GError **error)
 {
   g_autoptr (VfProgress) progress =
-      vf_progress_new (output, "Exporting", VF_PROGRESS_ITEMS, "files");
+      vf_progress_new (output, "Exporting", VF_PROGRESS_ITEMS, "file");
   g_autoptr (GHashTable) images =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)vf_image_unref);
   g_autoptr (GHashTable) links =

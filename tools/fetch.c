@@ -258,7 +258,7 @@ download_pieces (const VfFetch *fetch, VfPip *pip, GPtrArray *remote, GError **e
   if (remote->len == 0)
     return TRUE;
   g_autoptr (VfProgress) progress =
-      vf_progress_new (fetch->output, "Downloading", VF_PROGRESS_ITEMS, "wheels");
+      vf_progress_new (fetch->output, "Downloading", VF_PROGRESS_ITEMS, "wheel");
   guint n = CLAMP (remote->len / ITEMS_PER_DOWNLOAD, 1, MAX_DOWNLOADS);
   gint done = 0;
   g_autoptr (GArray) downloads = g_array_new (FALSE, TRUE, sizeof (Download));
@@ -316,7 +316,7 @@ static gboolean
 build_pieces (const VfFetch *fetch, VfPip *pip, GPtrArray *sources, GError **error)
 {
   g_autoptr (VfProgress) progress =
-      vf_progress_new (fetch->output, "Building", VF_PROGRESS_ITEMS, "wheels");
+      vf_progress_new (fetch->output, "Building", VF_PROGRESS_ITEMS, "wheel");
   for (guint i = 0; i < sources->len; i++) {
     vf_progress_update (progress, i, sources->len);
     if (!build_piece (fetch, pip, sources->pdata[i], i, error))

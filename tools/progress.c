@@ -59,10 +59,10 @@ render_figures (VfProgressUnit unit, const char *items, guint64 done, guint64 to
   }
   if (!done && !total)
     return g_strdup ("…");
-  if (total)
-    return g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " %s", done, total,
-                            items);
-  return g_strdup_printf ("%" G_GUINT64_FORMAT " %s", done, items);
+  g_autofree char *count = vf_output_count (total ? total : done, items, NULL);
+  if (!total)
+    return g_steal_pointer (&count);
+  return g_strdup_printf ("%" G_GUINT64_FORMAT " of %s", done, count);
 }
 
 char *

@@ -15,7 +15,8 @@ typedef enum {
 } VfProgressUnit;
 
 typedef struct VfProgress VfProgress;
-/* @label: what is going on, "Downloading"; @items: what is counted, "wheels" (NULL with BYTES). */
+/* @label: what is going on, "Downloading"; @items: one of what is counted, "wheel" (NULL with
+ * BYTES). */
 VfProgress *
 vf_progress_new (VfOutput *output, const char *label, VfProgressUnit unit, const char *items);
 /* @total 0: not known yet. Cheap; from any thread. */

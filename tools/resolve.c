@@ -160,7 +160,7 @@ ask_pip (const VfFetch *fetch, VfPip *pip, const VfRequest *request, GError **er
   struct {
     VfProgress *progress;
     guint64 done;
-  } watch = {vf_progress_new (fetch->output, "Resolving", VF_PROGRESS_ITEMS, "packages"), 0};
+  } watch = {vf_progress_new (fetch->output, "Resolving", VF_PROGRESS_ITEMS, "package"), 0};
   gboolean ok = vf_pip_run (pip, (const char *const *)arguments->pdata, TRUE, on_resolver_line,
                             &watch, error);
   vf_progress_free (watch.progress);

@@ -136,7 +136,7 @@ compile (VfStore *store, VfOutput *output, const VfMergeInput *input, GError **e
     g_ptr_array_add (packages, package);
   }
   g_autoptr (VfProgress) progress =
-      vf_progress_new (output, "Compiling", VF_PROGRESS_ITEMS, "modules");
+      vf_progress_new (output, "Compiling", VF_PROGRESS_ITEMS, "module");
   return vf_bytecode_compile (store, input->interpreter, (VfPackage *const *)packages->pdata,
                               packages->len, 0, on_compiled, progress, error);
 }

@@ -6,7 +6,7 @@ static void
 assert_rendered (guint64 done, guint64 total, guint columns, const char *expected)
 {
   g_autofree char *line =
-      vf_progress_render ("Compiling", VF_PROGRESS_ITEMS, "modules", done, total, 2500000, columns);
+      vf_progress_render ("Compiling", VF_PROGRESS_ITEMS, "module", done, total, 2500000, columns);
   g_assert_cmpstr (line, ==, expected);
   g_assert_cmpuint (strlen (line), <=, columns);
 }
@@ -27,7 +27,7 @@ test_silent_at_first (void)
   if (g_test_subprocess ()) {
     g_autoptr (VfOutput) output = vf_output_new (FALSE, FALSE);
     g_autoptr (VfProgress) progress =
-        vf_progress_new (output, "Compiling", VF_PROGRESS_ITEMS, "modules");
+        vf_progress_new (output, "Compiling", VF_PROGRESS_ITEMS, "module");
     vf_progress_update (progress, 1, 2);
     return;
   }
