@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import re
 import subprocess
+import zipfile
 
 import pytest
 
@@ -105,6 +107,20 @@ def test_a_wheel_that_breaks_a_rule(house):
     wheel.write_bytes(wheel.read_bytes() + b"trailing")
     message = refused(house, *py(house), wheel, words="rule ", code="rule")
     assert "broken-1.0-py3-none-any.whl" in message
+
+
+def test_accepting_a_rule(house):
+    whole = write_wheel(house.root, "odd", "1.0")
+    wheel = house.root / "changed" / whole.name
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(wheel, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith("/RECORD"):
+                data = re.sub(rb"sha256=..", b"sha256=AA", data, count=1)
+            target.writestr(name, data)
+    refused(house, *py(house), wheel, words="rule record-hash: ", code="rule")
+    house.venvfs("create", "x", "-q", *py(house), "--accept", "record-hash", wheel)
 
 
 def test_unsupported_tag(house):

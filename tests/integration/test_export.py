@@ -43,6 +43,15 @@ def test_it_is_an_ordinary_environment(proj):
     assert not (target / proj.site / "lib").exists()
 
 
+def test_prompt_and_system_site_packages(proj):
+    proj.venvfs("create", "other", "-q", "--python", proj.python.path, "--prompt", ".", "--system-site-packages")
+    proj.venvfs("export", "other", "out")
+    config = (proj.project / "out" / "pyvenv.cfg").read_text()
+    assert "include-system-site-packages = true\n" in config
+    prompt = proj.run("bash", "-c", ". out/bin/activate; echo $VIRTUAL_ENV_PROMPT").out
+    assert proj.project.name in prompt
+
+
 def test_bytecode_is_used_as_it_is(proj):
     target = exported(proj)
     loaded = proj.run(target / "bin" / "python", "-v", "-c", "import lib").err
