@@ -60,7 +60,7 @@ watch_ingest (guint64 done_bytes, guint64 total_bytes, gpointer user_data)
 
 static gboolean
 ingest (const VfFetch *fetch, const VfIngestWheel *wheels, gsize n_wheels, VfIngestResult *results,
-        guint64 *new_bytes, GError **error)
+        GError **error)
 {
   g_autoptr (VfProgress) progress =
       vf_progress_new (fetch->output, "Unpacking", VF_PROGRESS_BYTES, NULL);
@@ -78,13 +78,13 @@ ingest (const VfFetch *fetch, const VfIngestWheel *wheels, gsize n_wheels, VfIng
   gboolean ok = vf_ingest_wheels (fetch->store, wheels, n_wheels, &options, results, &bytes, error);
   for (guint i = 0; ok && i < warnings->len; i++)
     vf_output_warning (fetch->output, "%s", (const char *)warnings->pdata[i]);
-  if (new_bytes)
-    *new_bytes += bytes;
+  if (fetch->new_bytes)
+    *fetch->new_bytes += bytes;
   return ok;
 }
 
 static gboolean
-ingest_pieces (const VfFetch *fetch, GArray *pieces, guint64 *new_bytes, GError **error)
+ingest_pieces (const VfFetch *fetch, GArray *pieces, GError **error)
 {
   g_autofree VfIngestWheel *wheels = g_new0 (VfIngestWheel, pieces->len);
   g_autofree VfIngestResult *results = g_new0 (VfIngestResult, pieces->len);
@@ -96,7 +96,7 @@ ingest_pieces (const VfFetch *fetch, GArray *pieces, guint64 *new_bytes, GError 
     gboolean check = piece->item->is_wheel && piece->item->has_sha256;
     wheels[n++] = (VfIngestWheel){piece->path, check ? &piece->item->sha256 : NULL};
   }
-  if (n > 0 && !ingest (fetch, wheels, n, results, new_bytes, error))
+  if (n > 0 && !ingest (fetch, wheels, n, results, error))
     return FALSE;
   n = 0;
   for (guint i = 0; i < pieces->len; i++) {
@@ -373,8 +373,7 @@ make_resolved (GArray *pieces)
 }
 
 GPtrArray *
-vf_fetch_items (const VfFetch *fetch, VfPip *pip, GPtrArray *items, guint64 *new_bytes,
-                GError **error)
+vf_fetch_items (const VfFetch *fetch, VfPip *pip, GPtrArray *items, GError **error)
 {
   g_autoptr (GArray) pieces = g_array_sized_new (FALSE, TRUE, sizeof (Piece), items->len);
   g_array_set_clear_func (pieces, piece_clear);
@@ -390,20 +389,20 @@ vf_fetch_items (const VfFetch *fetch, VfPip *pip, GPtrArray *items, guint64 *new
       g_ptr_array_add (piece->item->is_wheel ? remote : sources, piece);
   }
   if (!download_pieces (fetch, pip, remote, error) || !build_pieces (fetch, pip, sources, error) ||
-      !ingest_pieces (fetch, pieces, new_bytes, error) || !vf_interrupt_check (error))
+      !ingest_pieces (fetch, pieces, error) || !vf_interrupt_check (error))
     return NULL;
   return make_resolved (pieces);
 }
 
 GPtrArray *
-vf_fetch_wheels (const VfFetch *fetch, const char *const *paths, guint64 *new_bytes, GError **error)
+vf_fetch_wheels (const VfFetch *fetch, const char *const *paths, GError **error)
 {
   gsize n = g_strv_length ((char **)paths);
   g_autofree VfIngestWheel *wheels = g_new0 (VfIngestWheel, n);
   g_autofree VfIngestResult *results = g_new0 (VfIngestResult, n);
   for (gsize i = 0; i < n; i++)
     wheels[i].path = paths[i];
-  if (!ingest (fetch, wheels, n, results, new_bytes, error))
+  if (!ingest (fetch, wheels, n, results, error))
     return NULL;
   g_autoptr (GPtrArray) resolved =
       g_ptr_array_new_with_free_func ((GDestroyNotify)vf_resolved_free);

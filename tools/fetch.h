@@ -19,6 +19,7 @@ typedef struct {
   VfOutput *output;
   const char *tmp_path;         /* a directory of the store's tmp/ */
   const char *const *locations; /* "--index-url=…" and the like, vf_fetch_locations(); not NULL */
+  guint64 *new_bytes;           /* increased by what the store did not have before; or NULL */
   const char *const *accept;    /* wheel rules to override, or NULL */
 } VfFetch;
 
@@ -27,13 +28,11 @@ typedef struct {
 GPtrArray *vf_fetch_locations (const char *const *options, const GPtrArray *more);
 
 /* Array of VfResolved, one for each of @items (VfReportItem), in their order. The caller holds a
- * write lease. @new_bytes (optional): is increased by what the store did not have before. */
-GPtrArray *vf_fetch_items (const VfFetch *fetch, VfPip *pip, GPtrArray *items, guint64 *new_bytes,
-                           GError **error);
+ * write lease. */
+GPtrArray *vf_fetch_items (const VfFetch *fetch, VfPip *pip, GPtrArray *items, GError **error);
 
 /* Ingests the wheel files @paths as they are: array of VfResolved with name and version of each
  * package, requested. */
-GPtrArray *vf_fetch_wheels (const VfFetch *fetch, const char *const *paths, guint64 *new_bytes,
-                            GError **error);
+GPtrArray *vf_fetch_wheels (const VfFetch *fetch, const char *const *paths, GError **error);
 
 G_END_DECLS

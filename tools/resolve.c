@@ -204,7 +204,7 @@ pins_all (const VfRequirements *requirements, GPtrArray *packages)
 /* What the caller asked for, apart from the seed: by pip or the lock, remembered if it may be. */
 static VfResolution *
 resolve_anew (const VfFetch *fetch, const VfRequest *request, const VfRequirements *requirements,
-              const char *name, GPtrArray *seed, guint64 *new_bytes, GError **error)
+              const char *name, GPtrArray *seed, GError **error)
 {
   g_autoptr (VfPip) pip =
       vf_pip_new (fetch->store, fetch->interpreter, vf_seed_pip (seed), fetch->tmp_path, error);
@@ -214,7 +214,7 @@ resolve_anew (const VfFetch *fetch, const VfRequest *request, const VfRequiremen
       request->lock ? ask_lock (pip, request, error) : ask_pip (fetch, pip, request, error);
   if (!items)
     return NULL;
-  GPtrArray *packages = vf_fetch_items (fetch, pip, items, new_bytes, error);
+  GPtrArray *packages = vf_fetch_items (fetch, pip, items, error);
   if (!packages)
     return NULL;
   gboolean pinned = request->lock || pins_all (requirements, packages);
@@ -232,11 +232,11 @@ resolve_anew (const VfFetch *fetch, const VfRequest *request, const VfRequiremen
 static VfResolution *
 resolve_or_recall (const VfFetch *fetch, const VfRequest *request,
                    const VfRequirements *requirements, const char *name, GPtrArray *seed,
-                   VfResolution *old, guint64 *new_bytes, GError **error)
+                   VfResolution *old, GError **error)
 {
   g_autoptr (VfResolution) before = old;
   g_autoptr (GError) cause = NULL;
-  VfResolution *answer = resolve_anew (fetch, request, requirements, name, seed, new_bytes, &cause);
+  VfResolution *answer = resolve_anew (fetch, request, requirements, name, seed, &cause);
   if (answer)
     return answer;
   if (before && vf_pip_error_is_offline (cause)) {
@@ -313,7 +313,7 @@ prepare (Job *job, VfStore *store, const VfInterpreter *interpreter, GError **er
 
 /* With a Python: whatever is not remembered. */
 static gboolean
-ask (Job *job, VfFetch *fetch, gboolean packages_known, guint64 *new_bytes, GError **error)
+ask (Job *job, VfFetch *fetch, gboolean packages_known, GError **error)
 {
   g_autoptr (VfStoreTmp) tmp = vf_store_tmp_new (fetch->store, error);
   if (!tmp)
@@ -325,7 +325,7 @@ ask (Job *job, VfFetch *fetch, gboolean packages_known, guint64 *new_bytes, GErr
   if (packages_known)
     return TRUE;
   job->known = resolve_or_recall (fetch, job->request, job->requirements, job->name, job->seed,
-                                  g_steal_pointer (&job->known), new_bytes, error);
+                                  g_steal_pointer (&job->known), error);
   return job->known != NULL;
 }
 
@@ -344,12 +344,13 @@ vf_resolve (VfStore *store, const VfInterpreter *interpreter, VfOutput *output,
       .output = output,
       .locations = (const char *const *)locations->pdata,
       .accept = request->accept,
+      .new_bytes = &out_answer->new_bytes,
   };
   gboolean packages_known = job.known && is_fresh (job.known);
   if (request->seeded && packages_known)
     job.seed = vf_seed_recall (&fetch, &job.seed_key, !asks_for_packages (request));
   out_answer->remembered = packages_known && (job.seed || !request->seeded);
-  if (!out_answer->remembered && !ask (&job, &fetch, packages_known, &out_answer->new_bytes, error))
+  if (!out_answer->remembered && !ask (&job, &fetch, packages_known, error))
     return FALSE;
   if (request->seeded)
     add_seed (job.known->packages, job.seed);

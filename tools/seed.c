@@ -77,7 +77,7 @@ ingest_directory (const VfFetch *fetch, const char *directory, GError **error)
     vf_error_set (error, VF_ERROR_NOT_FOUND, "%s: no wheel of pip in it", directory);
     return NULL;
   }
-  return vf_fetch_wheels (fetch, (const char *const *)paths->pdata, NULL, error);
+  return vf_fetch_wheels (fetch, (const char *const *)paths->pdata, error);
 }
 
 static GPtrArray *
