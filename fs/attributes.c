@@ -226,7 +226,9 @@ change_attributes (int fd, guint mask, const struct stat *values, const struct t
   struct timespec set[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
   uid_t uid = (mask & VF_SET_UID) ? values->st_uid : (uid_t)-1;
   gid_t gid = (mask & VF_SET_GID) ? values->st_gid : (gid_t)-1;
-  if ((mask & (VF_SET_UID | VF_SET_GID)) && fchownat (fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+  /* A change of nothing, chown (path, -1, -1), is still one: the ctime moves. */
+  gboolean owner = mask == 0 || (mask & (VF_SET_UID | VF_SET_GID));
+  if (owner && fchownat (fd, "", uid, gid, AT_EMPTY_PATH) < 0)
     return -errno;
   if ((mask & VF_SET_MODE) && chmod (vf_proc_path (&path, fd, NULL), values->st_mode & 07777) < 0)
     return -errno;

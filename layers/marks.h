@@ -3,9 +3,11 @@
  *   user.overlay.opaque   "y": the directory hides what is below it (as the kernel's overlayfs,
  *                         mounted with userxattr, has it)
  *   user.venvfs.id        16 hexadecimal digits: the image's id of a copied-up file
- *   user.venvfs.digest    64 hexadecimal digits: the file's bytes are the first st_size bytes of
- * this object; the file itself is a hole user.venvfs.lower     "<image id in hex>:<path>": the
- * directory of an image that this one, which was renamed, stands for
+ *   user.venvfs.digest    64 hexadecimal digits of an object: the file's bytes are the first
+ * st_size bytes of that; the file itself is a hole
+ *
+ *   user.venvfs.lower     "<image id in hex>:<path>": the directory of an image that this one,
+ *                         which was renamed, stands for
  *
  * They come from the disk and are checked: what is not of this form counts as absent. Symlinks and
  * special files cannot carry any (the kernel allows user.* on files and directories only). */

@@ -76,14 +76,14 @@ class Steps:
             os.close(fd)
 
     def overwrite(self, side, path, flags, data):
-        fd = os.open(side.path(path), os.O_WRONLY | flags)
+        fd = os.open(side.path(path), os.O_WRONLY | os.O_NONBLOCK | flags)
         try:
             return os.write(fd, data)
         finally:
             os.close(fd)
 
     def write_at(self, side, path, offset, data):
-        fd = os.open(side.path(path), os.O_RDWR)
+        fd = os.open(side.path(path), os.O_RDWR | os.O_NONBLOCK)
         try:
             return os.pwrite(fd, data, offset), os.pread(fd, 100, max(0, offset - 50))
         finally:
@@ -93,7 +93,7 @@ class Steps:
         os.truncate(side.path(path), size)
 
     def fallocate(self, side, path, offset, length):
-        fd = os.open(side.path(path), os.O_RDWR)
+        fd = os.open(side.path(path), os.O_RDWR | os.O_NONBLOCK)
         try:
             os.posix_fallocate(fd, offset, length)
         finally:

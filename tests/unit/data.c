@@ -1,0 +1,133 @@
+#include "overlay-fixture.h"
+
+static void
+test_writing (Fixture *fixture, gconstpointer user_data)
+{
+  gsize written;
+  guint64 dir = id_at (fixture, "dir");
+  guint64 id = make_file (fixture, dir, "new", "hello");
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, id, 0, " end", 4, TRUE, &written), ==, 0);
+  assert_text (fixture, id, "hello end");
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, dir, 0, "x", 1, FALSE, &written), ==,
+                   -EISDIR);
+  VfRead read;
+  g_assert_cmpint (vf_overlay_read (fixture->overlay, dir, 0, 10, &read), ==, -EISDIR);
+}
+
+static void
+test_reading_past_the_end (Fixture *fixture, gconstpointer user_data)
+{
+  const char *paths[] = {"dir/file", "inline", "view"};
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++) {
+    VfRead read;
+    guint64 id = id_at (fixture, paths[i]);
+    g_assert_cmpint (vf_overlay_read (fixture->overlay, id, 1000, 10, &read), ==, 0);
+    g_assert_cmpuint (read.bytes ? g_bytes_get_size (read.bytes) : read.extent.length, ==, 0);
+    vf_overlay_read_done (fixture->overlay, &read);
+    g_assert_cmpint (vf_overlay_read (fixture->overlay, id, 3, 4, &read), ==, 0);
+    g_assert_cmpuint (read.bytes ? g_bytes_get_size (read.bytes) : read.extent.length, ==, 4);
+    vf_overlay_read_done (fixture->overlay, &read);
+  }
+}
+
+/* Its descriptor falls out of the cache, and its mode allows no writing. */
+static void
+test_a_read_only_file_is_written_on (Fixture *fixture, gconstpointer user_data)
+{
+  VfEntry entry;
+  guint64 dir = id_at (fixture, "dir");
+  g_assert_cmpint (
+      vf_overlay_mknod (fixture->overlay, &CALLER, dir, "object", S_IFREG | 0444, 0, &entry), ==,
+      0);
+  write_text (fixture, entry.id, 0, "one");
+  vf_descriptors_drop (fixture->overlay->descriptors, entry.id);
+  write_text (fixture, entry.id, 3, "two");
+  assert_text (fixture, entry.id, "onetwo");
+  g_assert_cmpuint (entry_at (fixture, "dir/object").st.st_mode, ==, S_IFREG | 0444);
+}
+
+static void
+test_holes (Fixture *fixture, gconstpointer user_data)
+{
+  gint64 found;
+  VfEntry entry;
+  guint64 lower = id_at (fixture, "dir/file");
+  g_assert_cmpint (vf_overlay_lseek (fixture->overlay, lower, 2, SEEK_DATA, &found), ==, 0);
+  g_assert_cmpint (found, ==, 2);
+  g_assert_cmpint (vf_overlay_lseek (fixture->overlay, lower, 2, SEEK_HOLE, &found), ==, 0);
+  g_assert_cmpint (found, ==, 11);
+  g_assert_cmpint (vf_overlay_lseek (fixture->overlay, lower, 11, SEEK_DATA, &found), ==, -ENXIO);
+  g_assert_cmpint (vf_overlay_lseek (fixture->overlay, lower, 0, SEEK_SET, &found), ==, -EINVAL);
+
+  /* A stub is a hole on the disk, and all data to whoever asks. */
+  g_assert_cmpint (vf_copyup_file (fixture->overlay, lower, VF_COPYUP_STUB), ==, 0);
+  g_assert_cmpint (vf_overlay_lseek (fixture->overlay, lower, 0, SEEK_HOLE, &found), ==, 0);
+  g_assert_cmpint (found, ==, 11);
+
+  guint64 born = make_file (fixture, VF_IMAGE_ROOT_ID, "born", "");
+  struct stat values = {.st_size = 1 << 20};
+  g_assert_cmpint (vf_overlay_setattr (fixture->overlay, born, VF_SET_SIZE, &values, NULL, &entry),
+                   ==, 0);
+  g_assert_cmpint (vf_overlay_lseek (fixture->overlay, born, 0, SEEK_DATA, &found), ==, -ENXIO);
+  g_assert_cmpint (vf_overlay_fallocate (fixture->overlay, born, 0, 0, 1 << 21), ==, 0);
+  g_assert_cmpint (entry_at (fixture, "born").st.st_size, ==, 1 << 21);
+  g_assert_cmpint (vf_overlay_fallocate (fixture->overlay, born, 0x4000, 0, 1), ==, -EOPNOTSUPP);
+}
+
+static void
+test_copy_range (Fixture *fixture, gconstpointer user_data)
+{
+  gsize copied;
+  guint64 from = id_at (fixture, "dir/file"), to = id_at (fixture, "dir/exec");
+  g_assert_cmpint (vf_overlay_copy_range (fixture->overlay, from, 6, to, 2, 100, &copied), ==, 0);
+  g_assert_cmpuint (copied, ==, 5);
+  assert_text (fixture, to, "#!file\nsh\n");
+  g_assert_cmpint (vf_overlay_copy_range (fixture->overlay, from, 50, to, 0, 5, &copied), ==, 0);
+  g_assert_cmpuint (copied, ==, 0);
+  g_assert_cmpint (
+      vf_overlay_copy_range (fixture->overlay, id_at (fixture, "view"), 0, to, 0, 5, &copied), ==,
+      -EOPNOTSUPP);
+}
+
+static void
+test_sync (Fixture *fixture, gconstpointer user_data)
+{
+  guint64 dir = id_at (fixture, "dir");
+  g_assert_cmpint (vf_overlay_fsync (fixture->overlay, dir, FALSE), ==, 0);
+  guint64 file = make_file (fixture, dir, "f", "x");
+  g_assert_cmpint (vf_overlay_fsync (fixture->overlay, file, TRUE), ==, 0);
+  vf_descriptors_drop (fixture->overlay->descriptors, file);
+  g_assert_cmpint (vf_overlay_fsync (fixture->overlay, file, FALSE), ==, 0);
+  g_assert_cmpint (vf_overlay_fsync (fixture->overlay, dir, FALSE), ==, 0);
+  g_assert_cmpint (vf_overlay_fsync (fixture->overlay, 4711, FALSE), ==, -ESTALE);
+}
+
+/* A fifo in the place of a file must not stop the daemon. */
+static void
+test_what_stands_there_is_no_file (Fixture *fixture, gconstpointer user_data)
+{
+  VfRead read;
+  guint64 id = make_file (fixture, VF_IMAGE_ROOT_ID, "born", "");
+  vf_descriptors_drop (fixture->overlay->descriptors, id);
+  g_assert_cmpint (unlinkat (fixture->environment_fd, "upper/born", 0), ==, 0);
+  g_assert_cmpint (vf_overlay_read (fixture->overlay, id, 0, 10, &read), ==, -ESTALE);
+  g_assert_cmpint (mkfifoat (fixture->environment_fd, "upper/born", 0600), ==, 0);
+  g_assert_cmpint (vf_overlay_read (fixture->overlay, id, 0, 10, &read), ==, -EIO);
+  g_assert_cmpint (unlinkat (fixture->environment_fd, "upper/born", 0), ==, 0);
+  g_assert_cmpint (symlinkat ("/etc/passwd", fixture->environment_fd, "upper/born"), ==, 0);
+  g_assert_cmpint (vf_overlay_read (fixture->overlay, id, 0, 10, &read), ==, -ELOOP);
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+  FIXTURE_TEST ("/data/write", test_writing);
+  FIXTURE_TEST ("/data/end", test_reading_past_the_end);
+  FIXTURE_TEST ("/data/read-only", test_a_read_only_file_is_written_on);
+  FIXTURE_TEST ("/data/holes", test_holes);
+  FIXTURE_TEST ("/data/copy-range", test_copy_range);
+  FIXTURE_TEST ("/data/sync", test_sync);
+  FIXTURE_TEST ("/data/no-file", test_what_stands_there_is_no_file);
+  return g_test_run ();
+}
