@@ -56,7 +56,7 @@ struct VfOverlay {
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfOverlay, vf_overlay_free)
 
-/* ---- resolve.c: from a node id to what it is and where it stands */
+/* ---- node.c: from a node id to what it is and where it stands */
 
 typedef struct {
   VfUpperNode upper; /* its record; flags 0 when it has none */

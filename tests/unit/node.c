@@ -83,10 +83,10 @@ int
 main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/resolve/orphan-names", test_orphan_names);
-  FIXTURE_TEST ("/resolve/node", test_resolves);
-  FIXTURE_TEST ("/resolve/renames", test_places_follow_renames);
-  FIXTURE_TEST ("/resolve/depth", test_depth);
-  FIXTURE_TEST ("/resolve/images", test_images_are_numbered);
+  g_test_add_func ("/node/orphan-names", test_orphan_names);
+  FIXTURE_TEST ("/node/node", test_resolves);
+  FIXTURE_TEST ("/node/renames", test_places_follow_renames);
+  FIXTURE_TEST ("/node/depth", test_depth);
+  FIXTURE_TEST ("/node/images", test_images_are_numbered);
   return g_test_run ();
 }
