@@ -129,7 +129,6 @@ parse_rows (VfRecord *record, Cursor *cursor)
 VfRecord *
 vf_record_parse (const char *data, gsize length, const char *what, GError **error)
 {
-  static const char byte_order_mark[] = "\xef\xbb\xbf";
   if (!g_utf8_validate (data, (gssize)length, NULL)) {
     vf_error_set (error, VF_ERROR_INVALID, "%s: not UTF-8", what);
     return NULL;
@@ -138,8 +137,6 @@ vf_record_parse (const char *data, gsize length, const char *what, GError **erro
   record->rows = g_array_new (FALSE, FALSE, sizeof (VfRecordRow));
   record->text = g_strndup (data, length);
   Cursor cursor = {.next = record->text, .next_line = 1};
-  if (g_str_has_prefix (record->text, byte_order_mark))
-    cursor.next += strlen (byte_order_mark);
   const char *wrong = parse_rows (record, &cursor);
   if (wrong) {
     vf_error_set (error, VF_ERROR_INVALID, "%s: line %u: %s", what, cursor.line, wrong);

@@ -40,8 +40,8 @@ test_plain (void)
 static void
 test_quoted (void)
 {
-  g_autoptr (VfRecord) record = parse (
-      "\xef\xbb\xbf\"a,b\",sha256=x,1\n\"q\"\"r\",,\n\"l1\nl2\",\"sha256=y\",\"2\"\n\"end\"");
+  g_autoptr (VfRecord) record =
+      parse ("\"a,b\",sha256=x,1\n\"q\"\"r\",,\n\"l1\nl2\",\"sha256=y\",\"2\"\n\"end\"");
   g_assert_cmpuint (record->rows->len, ==, 4);
   expect_row (record, 0, "a,b", "sha256", "x", 1);
   expect_row (record, 1, "q\"r", "", "", -1);
