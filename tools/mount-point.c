@@ -292,23 +292,25 @@ make_directory (VfMountPoint *point, GError **error)
          vf_error_errno (error, errno, "%s: cannot be opened", point->path);
 }
 
-/* Written anew only when it would differ: it is no place for an fsync, since a torn sentinel is
- * just written again. */
+static gboolean
+sentinel_is (int directory_fd, const char *text)
+{
+  g_autoptr (GBytes) there =
+      vf_read_file (directory_fd, VF_SENTINEL_NAME, SENTINEL_MAX_BYTES, VF_SENTINEL_NAME, NULL);
+  g_autoptr (GBytes) wanted = g_bytes_new_static (text, strlen (text));
+  return there != NULL && g_bytes_equal (there, wanted);
+}
+
+/* It is no place for an fsync: a torn sentinel is just written again. */
 static gboolean
 write_sentinel (const VfMountPoint *point, const char *text, GError **error)
 {
-  gsize length = strlen (text);
-  g_autoptr (GBytes) there = vf_read_file (point->directory_fd, VF_SENTINEL_NAME,
-                                           SENTINEL_MAX_BYTES, VF_SENTINEL_NAME, NULL);
-  if (there != NULL && g_bytes_get_size (there) == length &&
-      memcmp (g_bytes_get_data (there, NULL), text, length) == 0)
-    return TRUE;
   unlinkat (point->directory_fd, VF_SENTINEL_NAME, 0);
   VF_AUTOFD fd =
       openat (point->directory_fd, VF_SENTINEL_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
   if (fd < 0)
     return vf_error_errno (error, errno, "%s: cannot write in it", point->path);
-  return vf_write_all (fd, text, length, point->path, error);
+  return vf_write_all (fd, text, strlen (text), point->path, error);
 }
 
 gboolean
@@ -319,16 +321,28 @@ vf_mount_point_prepare (VfMountPoint *point, const VfMountPointRules *rules, GEr
     return FALSE;
   if (!sentinel_read (point->directory_fd, &sentinel))
     point->prepared = TRUE;
+  g_autofree char *text = sentinel_text (point, rules);
+  gboolean same = sentinel_is (point->directory_fd, text);
+  if (same && geteuid () == 0)
+    return TRUE;
   if (fchmod (point->directory_fd, 0755) < 0)
     return vf_error_errno (error, errno, "%s: cannot change its mode", point->path);
-  g_autofree char *text = sentinel_text (point, rules);
-  return write_sentinel (point, text, error);
+  return same || write_sentinel (point, text, error);
 }
 
 void
 vf_mount_point_seal (VfMountPoint *point)
 {
   fchmod (point->directory_fd, SEALED_MODE);
+}
+
+void
+vf_mount_point_reseal (const char *path)
+{
+  VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  Sentinel sentinel;
+  if (fd >= 0 && sentinel_read (fd, &sentinel))
+    fchmod (fd, SEALED_MODE);
 }
 
 /* Removes @n directories from @path upwards, as far as they are empty. */

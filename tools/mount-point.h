@@ -47,6 +47,8 @@ gboolean
 vf_mount_point_prepare (VfMountPoint *point, const VfMountPointRules *rules, GError **error);
 /* Mode 0555; works while something is mounted over it. */
 void vf_mount_point_seal (VfMountPoint *point);
+/* The same for an unmounted mount point that was left open: a mount was killed on its way. */
+void vf_mount_point_reseal (const char *path);
 /* Undoes prepare(), unless there was a sentinel before. */
 void vf_mount_point_abandon (VfMountPoint *point);
 

@@ -48,7 +48,7 @@ explain_locked (VfStore *store, VfEnvironment *environment, GError **error)
   if (place.state != VF_MOUNTED_DETACHED)
     return vf_error_set (error, VF_ERROR_BUSY,
                          "%s: another venvfs command is at work on it; try again", name);
-  g_autofree char *users = vf_users_describe (place.live->mount_point, place.device, USERS_SHOWN);
+  g_autofree char *users = vf_users_describe (place.device, USERS_SHOWN);
   return vf_error_set (error, VF_ERROR_BUSY,
                        "%s: was unmounted while in use, and is still used by %s; end that first",
                        name, users != NULL ? users : "a process that cannot be seen from here");
@@ -255,7 +255,7 @@ vf_mounting_unmount (const char *path, dev_t device, gboolean force, GError **er
     g_propagate_error (error, g_steal_pointer (&cause));
     return FALSE;
   }
-  g_autofree char *users = vf_users_describe (path, device, USERS_SHOWN);
+  g_autofree char *users = vf_users_describe (device, USERS_SHOWN);
   return vf_error_set (error, VF_ERROR_BUSY,
                        "%s: is in use by %s; end that, or unmount it all the same with --force",
                        path, users != NULL ? users : "a process that cannot be seen from here");

@@ -1,34 +1,32 @@
 #include "tools/users.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "tools/mountinfo.h"
-
+/* Where a link of /proc leads, by device: a lazily unmounted mount has no path any more. Asks the
+ * kernel only, never the daemon behind a mount. */
 static gboolean
-link_is_within (const char *link, const char *mount_point)
+leads_to (const char *link, dev_t device)
 {
-  char target[PATH_MAX];
-  ssize_t length = readlink (link, target, sizeof target - 1);
-  if (length < 0)
-    return FALSE;
-  target[length] = '\0';
-  return vf_path_is_within (target, mount_point);
+  struct statx stx;
+  return statx (AT_FDCWD, link, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &stx) == 0 &&
+         makedev (stx.stx_dev_major, stx.stx_dev_minor) == device;
 }
 
 static gboolean
-has_open_file (const char *process, const char *mount_point)
+has_open_file (const char *process, dev_t device)
 {
   g_autofree char *folder = g_build_filename (process, "fd", NULL);
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
   const char *name;
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
     g_autofree char *link = g_build_filename (folder, name, NULL);
-    if (link_is_within (link, mount_point))
+    if (leads_to (link, device))
       return TRUE;
   }
   return FALSE;
@@ -54,17 +52,17 @@ has_mapping (const char *process, dev_t device)
 
 /* How @process uses the mount, or NULL. */
 static const char *
-use_of (const char *process, const char *mount_point, dev_t device)
+use_of (const char *process, dev_t device)
 {
   g_autofree char *cwd = g_build_filename (process, "cwd", NULL);
   g_autofree char *root = g_build_filename (process, "root", NULL);
-  if (link_is_within (cwd, mount_point))
+  if (leads_to (cwd, device))
     return "current directory";
-  if (link_is_within (root, mount_point))
+  if (leads_to (root, device))
     return "root directory";
-  if (has_open_file (process, mount_point))
+  if (has_open_file (process, device))
     return "open file";
-  return device != 0 && has_mapping (process, device) ? "mapped file" : NULL;
+  return has_mapping (process, device) ? "mapped file" : NULL;
 }
 
 static char *
@@ -78,7 +76,7 @@ command_of (const char *process)
 }
 
 char *
-vf_users_describe (const char *mount_point, dev_t device, guint max)
+vf_users_describe (dev_t device, guint max)
 {
   g_autoptr (GDir) dir = g_dir_open ("/proc", 0, NULL);
   g_autoptr (GPtrArray) users = g_ptr_array_new_with_free_func (g_free);
@@ -88,7 +86,7 @@ vf_users_describe (const char *mount_point, dev_t device, guint max)
     if (!g_ascii_isdigit (name[0]))
       continue;
     g_autofree char *process = g_build_filename ("/proc", name, NULL);
-    const char *use = use_of (process, mount_point, device);
+    const char *use = use_of (process, device);
     if (use == NULL)
       continue;
     if (users->len >= max) {

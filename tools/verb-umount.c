@@ -73,6 +73,7 @@ unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry 
     if (!vf_environment_set_mount_point (environment, entry->path, option_all, error))
       return FALSE;
   }
+  vf_mount_point_reseal (entry->path);
   report (invocation, entry->source, entry->path);
   return !option_remove || vf_mount_point_remove (entry->path, error);
 }
@@ -152,7 +153,7 @@ unmount_all (VfInvocation *invocation, VfStore *store, GError **error)
                                         "%u of the environments could not be unmounted", n_failed);
 }
 
-/* A word without '/' that is no mount point here is a name. */
+/* A word without '/' that is no mount point here, mounted or not, is a name. */
 static gboolean
 is_path (const char *word)
 {
@@ -160,7 +161,10 @@ is_path (const char *word)
     return TRUE;
   g_autofree char *path = vf_mount_point_normalise (word, NULL);
   g_autoptr (GPtrArray) table = path != NULL ? vf_mountinfo_read (NULL) : NULL;
-  return table != NULL && vf_mountinfo_at (table, path) != NULL;
+  if (table == NULL)
+    return FALSE;
+  g_autofree char *sentinel = vf_mount_point_read_name (path);
+  return sentinel != NULL || vf_mountinfo_at (table, path) != NULL;
 }
 
 static gboolean

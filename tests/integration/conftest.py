@@ -9,6 +9,7 @@ import support
 
 def pytest_configure(config):
     support.become_subreaper()
+    support.open_fuse_to_users()
 
 
 def pytest_report_header(config):

@@ -19,6 +19,7 @@ import pwd
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -267,6 +268,8 @@ class World:
             "TMPDIR": str(self._temporary()),
             "VENVFS_STORE": str(self.store),
             "VENVFS_TEST_WORLD": str(self.root),
+            # An idle daemon stays for seconds otherwise, and each test waits for its end.
+            "VENVFS_LINGER": "0.3",
             # No network, no configuration of the caller's: packages come from the wheelhouse.
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_INDEX": "1",
@@ -485,6 +488,30 @@ def new_root(prefix):
     root = Path(tempfile.mkdtemp(prefix=f"vf-{prefix}-", dir="/tmp"))
     root.chmod(0o755)
     return root
+
+
+def open_fuse_to_users():
+    """Where /dev/fuse is closed to ordinary users, as udev never leaves it: moves this process, if it is
+    root, to a mount namespace of its own with an open one. Nothing else on the machine notices."""
+    CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
+    device = Path("/dev/fuse")
+    if os.getuid() != 0 or not device.exists() or device.stat().st_mode & 0o666 == 0o666:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    folder = tempfile.mkdtemp(prefix="vf-dev-")
+
+    def demand(result, what):
+        if result != 0:
+            raise OSError(ctypes.get_errno(), what)
+
+    demand(libc.unshare(CLONE_NEWNS), "unshare")
+    demand(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate")
+    demand(libc.mount(b"none", folder.encode(), b"tmpfs", 0, None), "mount -t tmpfs")
+    os.mknod(f"{folder}/fuse", 0o666 | stat.S_IFCHR, device.stat().st_rdev)
+    os.chmod(f"{folder}/fuse", 0o666)
+    demand(libc.mount(f"{folder}/fuse".encode(), b"/dev/fuse", None, MS_BIND, None), "mount --bind")
+    demand(libc.umount2(folder.encode(), 2), "umount -l")
+    os.rmdir(folder)
 
 
 def have_fuse():
