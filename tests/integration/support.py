@@ -440,6 +440,8 @@ class World:
         if not self.store.is_dir() or self.store_may_be_damaged:
             return problems
         for verb in (["fsck", "--deep"], ["gc"]):
+            if self.venvfs("help", verb[0], check=None).status != 0:
+                continue
             done = self.venvfs(*verb, check=None)
             if done.status != 0:
                 problems.append(f"venvfs {verb[0]} after the test\n{done.describe()}")
