@@ -235,6 +235,11 @@ vf_pip_explain (const char *text, const char *python, GError **error)
 {
   if (strstr (text, "No space left on device"))
     return vf_error_errno (error, ENOSPC, "pip: cannot write its files; make room in the store");
+  if (strstr (text, "no such option: --report"))
+    return vf_error_set (error, VF_ERROR_FAILED,
+                         "pip: the one that %s carries is too old to resolve, and no newer one "
+                         "can be fetched; try again where an index can be reached",
+                         python);
   if (strstr (text, "DO NOT MATCH THE HASHES"))
     return explain_hash (text, error);
   if (strstr (text, "Failed building wheel") || strstr (text, "metadata-generation-failed") ||

@@ -61,8 +61,10 @@ export_beside (VfStore *store, VfEnvironment *environment, const char *target, V
   vf_digest_to_hex (&vf_environment_current (environment)->image, hex);
   g_autofree char *relative = g_strconcat ("images/", hex, NULL);
   g_autoptr (VfImage) image = vf_image_open (vf_store_fd (store), relative, error);
-  if (!image)
+  if (!image) {
+    g_prefix_error (error, "%s: run 'venvfs fsck': ", vf_environment_name (environment));
     return FALSE;
+  }
   g_autofree char *beside = g_strconcat (target, ".export-XXXXXX", NULL);
   if (!g_mkdtemp_full (beside, 0700))
     return vf_error_errno (error, errno, "%s: cannot create", target);
