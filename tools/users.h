@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* Of the file system @device: "python3 (process 123, current directory), bash (process 7, open file)"; at most @max of them,
- * then "and 4 more". NULL when none is found. */
+/* Of the file system @device: "python3 (process 123, current directory), bash (process 7, open
+ * file)"; at most @max of them, then "and 4 more". NULL when none is found. */
 char *vf_users_describe (dev_t device, guint max);
 
 G_END_DECLS
