@@ -1,13 +1,16 @@
 /* The trash: where a sweep and a deletion put things in one rename, to be removed after.
  *
- *   trash/sweep/<relative, '/' as ':'>   what a sweep has renamed; one sweep at a time
- *   trash/quarantine/<relative, '/' as ':'>-<random>   what the check found damaged (check.h)
+ *   trash/sweep/<relative, '/' as ':'>   what a sweep beside writers has renamed, until it is sure
+ *   trash/dead-<random>/<the same>       what is surely unused: removed after the locks are gone
+ *   trash/quarantine/<the same>-<random> what the check found damaged; removed after a week
  *   trash/env-<name>-<random>            deleted environments
  *
  * A sweep that runs beside writers may rename something in the very moment in which a writer
  * freshens it; it looks again after the rename and puts it back. In between, and if it is killed in
- * between, the thing is found here by its predictable name: readers look at it in place, writers
- * take it back if it is fresh. (Were it old, its own references may be in the trash too.) */
+ * between, the thing is found in trash/sweep by its predictable name: readers look at it in place,
+ * writers take it back if it is fresh. (Were it old, its own references may be in the trash too.)
+ * When it is done, trash/sweep becomes a trash/dead by one rename. So a trash/sweep that a sweep
+ * finds is the work of one that was killed, nothing of it is removed yet, and it is put back. */
 #pragma once
 
 #include <sys/stat.h>
@@ -16,7 +19,8 @@
 
 G_BEGIN_DECLS
 
-#define VF_TRASH_SWEEP "trash/sweep"
+#define VF_TRASH_SWEEP      "trash/sweep"
+#define VF_TRASH_QUARANTINE "trash/quarantine"
 
 /* "objects/ab/cd" → "trash/sweep/objects:ab:cd" */
 char *vf_trash_path (const char *relative);
