@@ -238,15 +238,16 @@ check_name (VfZip *zip, const char *name, gsize length, guint16 flags, GError **
                          wrong);
 }
 
-/* By the mode that a Unix zip keeps in the upper half of the external attributes (as pip and uv
- * read them, whatever system the zip says it is from). */
+/* By the mode that a Unix zip keeps in the upper half of the external attributes, whatever system
+ * the zip says it is from. As for pip, x bits count where the mode also says "regular file": wheels
+ * that were packed by other means (protobuf's) have 0777 and no type for every member. */
 static gboolean
 take_type (VfZip *zip, VfZipEntry *entry, guint32 mode, GError **error)
 {
   gboolean slash = entry->name[entry->name_length - 1] == '/';
   guint32 type = mode & S_IFMT;
   entry->type = slash ? VF_ZIP_DIRECTORY : type == S_IFLNK ? VF_ZIP_SYMLINK : VF_ZIP_FILE;
-  entry->executable = entry->type == VF_ZIP_FILE && (mode & 0111);
+  entry->executable = type == S_IFREG && !slash && (mode & 0111);
   gboolean known =
       slash ? type == S_IFDIR || type == 0 : type == S_IFREG || type == S_IFLNK || type == 0;
   if (!known)

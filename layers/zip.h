@@ -26,7 +26,7 @@ typedef struct {
   const char *name; /* NUL-terminated UTF-8 without control characters; owned by the zip */
   guint32 name_length;
   VfZipType type;
-  gboolean executable; /* any x bit of a file */
+  gboolean executable; /* any x bit of what is marked as a regular file */
   gboolean deflated;
   guint16 flags;           /* general purpose bit flag */
   guint32 crc;             /* of the content */

@@ -125,8 +125,8 @@ def test_places_modes_and_flags(tmp_path):
     assert {path for scheme, path in found if ".dist-info" in path} == {
         "demo-1.0.dist-info/METADATA", "demo-1.0.dist-info/WHEEL"}
     modes = files(judge(tmp_path, case["modes"].wheel))
-    assert [modes["purelib", f"demo/{name}"][0] for name in ("__init__.py", "run", "none", "group")] == [
-        "644", "755", "644", "755"]
+    assert [modes["purelib", f"demo/{name}"][0] for name in ("__init__.py", "run", "none", "untyped", "group")] == [
+        "644", "755", "644", "644", "755"]
 
 
 def test_links_become_files_with_the_target(tmp_path):

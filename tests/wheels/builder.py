@@ -504,7 +504,8 @@ def places():
         INIT: b"", f"{INFO}/INSTALLER": b"evil\n", f"{INFO}/REQUESTED": b"", f"{INFO}/direct_url.json": b"{}"}))
     yield Case("modes", None, Wheel({
         INIT: Entry(INIT, b"", mode=stat.S_IFREG | 0o600), "demo/run": Entry("demo/run", b"1", mode=stat.S_IFREG | 0o4711),
-        "demo/none": Entry("demo/none", b"2", mode=0), "demo/group": Entry("demo/group", b"3", mode=stat.S_IFREG | 0o654)}))
+        "demo/none": Entry("demo/none", b"2", mode=0), "demo/untyped": Entry("demo/untyped", b"4", mode=0o777),
+        "demo/group": Entry("demo/group", b"3", mode=stat.S_IFREG | 0o654)}))
     yield Case("links", None, Wheel({
         INIT: b"", "demo/link": Entry("demo/link", b"../../etc/passwd", mode=stat.S_IFLNK | 0o777)}))
     yield Case("empty-directory", None, Wheel({INIT: b"", "demo/d/": Entry("demo/d/", mode=stat.S_IFDIR | 0o755)}))
