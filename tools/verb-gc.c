@@ -22,8 +22,10 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   g_autofree char *objects = vf_output_count (swept.objects, "file", NULL);
   g_autofree char *packages = vf_output_count (swept.packages, "package", NULL);
   g_autofree char *images = vf_output_count (swept.images, "image", NULL);
-  vf_output_line (invocation->output, "%s %s: %s, %s, %s", dry_run ? "Would free" : "Freed", bytes,
-                  objects, packages, images);
+  vf_output_line (invocation->output, "%s %s: %s, %s, %s%s", dry_run ? "Would free" : "Freed",
+                  bytes, objects, packages, images,
+                  swept.cautious ? " (the store is being written to: what is recent was kept)"
+                                 : "");
   JsonObject *result = vf_output_result (invocation->output);
   if (!result)
     return TRUE;
@@ -35,6 +37,7 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   json_object_set_int_member (result, "bytecode", (gint64)swept.bytecode);
   json_object_set_int_member (result, "wheels", (gint64)swept.wheels);
   json_object_set_int_member (result, "others", (gint64)swept.others);
+  json_object_set_boolean_member (result, "cautious", swept.cautious);
   return TRUE;
 }
 
