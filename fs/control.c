@@ -12,6 +12,9 @@
 #include "layers/io.h"
 #include "layers/wire.h"
 
+/* Calls are waited for only when the daemon is told to end in the middle of one. */
+#define CALL_POLL_USEC 1000
+
 struct VfControl {
   const VfControlHandler *handler;
   gpointer user_data;
@@ -21,6 +24,7 @@ struct VfControl {
   char *guid;
   GPtrArray *connections; /* of GDBusConnection, owned */
   guint n_greeted;        /* accepted, not authenticated yet */
+  gint n_calls;           /* atomic: being answered in threads of their own */
 };
 
 VfMountRequest *
@@ -157,6 +161,7 @@ mount_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable 
     g_dbus_method_invocation_return_value (source, NULL);
   else
     invocation_fail (source, error);
+  g_atomic_int_add (&control->n_calls, -1);
 }
 
 static void
@@ -177,6 +182,7 @@ control_call (GDBusConnection *connection, const char *sender, const char *path,
     invocation_fail (invocation, error);
     return;
   }
+  g_atomic_int_inc (&control->n_calls);
   MountCall *call = g_new0 (MountCall, 1);
   call->control = control;
   call->request = request;
@@ -271,6 +277,8 @@ void
 vf_control_free (VfControl *control)
 {
   g_socket_service_stop (control->service);
+  while (g_atomic_int_get (&control->n_calls) > 0)
+    g_usleep (CALL_POLL_USEC);
   g_socket_listener_close (G_SOCKET_LISTENER (control->service));
   for (guint i = 0; i < control->connections->len; i++) {
     GDBusConnection *connection = g_ptr_array_index (control->connections, i);

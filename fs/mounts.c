@@ -194,6 +194,8 @@ vf_mounts_new (VfPool *pool, VfMountsChangedFunc changed, gpointer user_data)
 void
 vf_mounts_free (VfMounts *mounts)
 {
+  for (guint i = 0; i < mounts->live->len; i++)
+    mount_free (g_ptr_array_index (mounts->live, i));
   g_ptr_array_unref (mounts->live);
   pthread_mutex_destroy (&mounts->lock);
   g_free (mounts);

@@ -16,9 +16,9 @@ typedef struct VfMounts VfMounts;
 /* Called from any thread after a mount has gone. */
 typedef void (*VfMountsChangedFunc) (gpointer user_data);
 
-/* @pool outlives the mounts. */
+/* @pool is borrowed. */
 VfMounts *vf_mounts_new (VfPool *pool, VfMountsChangedFunc changed, gpointer user_data);
-/* Mounts that live are abandoned (the process ends): their descriptors close with it. */
+/* After the pool was freed. Mounts that live are dead from then on: the process ends. */
 void vf_mounts_free (VfMounts *mounts);
 
 /* Opens store, image and overlay, answers the kernel's INIT, and serves. Takes @request over.
