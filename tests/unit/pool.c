@@ -114,12 +114,12 @@ test_dead_source (void)
   pipe_open (&other, pool);
   pipe_ask (&dying, "xd");
   wait_until (&dying.n_gone, 1);
-  g_assert_cmpint (dying.n_handled, ==, 1);
+  g_assert_cmpint (g_atomic_int_get (&dying.n_handled), ==, 1);
   g_assert_cmpuint (vf_pool_n_sources (pool), ==, 1);
   pipe_ask (&dying, "x");
   pipe_ask (&other, "x");
   wait_until (&other.n_handled, 1);
-  g_assert_cmpint (dying.n_handled, ==, 1);
+  g_assert_cmpint (g_atomic_int_get (&dying.n_handled), ==, 1);
   vf_pool_free (pool);
   g_assert_cmpint (dying.n_gone, ==, 1);
   pipe_close (&dying);
@@ -177,7 +177,7 @@ add_and_kill (gpointer data)
     pipe_open (&source, pool);
     pipe_ask (&source, "xxd");
     wait_until (&source.n_gone, 1);
-    g_assert_cmpint (source.n_handled, >=, 1);
+    g_assert_cmpint (g_atomic_int_get (&source.n_handled), >=, 1);
     pipe_close (&source);
   }
   return NULL;
