@@ -1,0 +1,204 @@
+/* The check of environments and leases. They are users': reported, never touched. */
+#include "layers/check-private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layers/environment.h"
+#include "layers/error.h"
+#include "layers/lease.h"
+#include "layers/marks.h"
+
+#define LEASE_MAX_BYTES (1024 * 1024)
+
+static void
+check_reference (VfCheck *check, const char *where, const char *folder, const VfDigest *digest)
+{
+  char hex[VF_DIGEST_HEX + 1];
+  vf_digest_to_hex (digest, hex);
+  g_autofree char *relative = g_build_filename (folder, hex, NULL);
+  if (faccessat (vf_store_fd (check->store), relative, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+    vf_check_problem (check, where, "names %s, which is not there", relative);
+}
+
+/* --- What is in an upper --- */
+
+static void check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative);
+
+static void
+check_marks (VfCheck *check, int dir_fd, const char *name, const struct stat *st,
+             const char *relative)
+{
+  g_auto (VfMarks) marks = {0};
+  int result = vf_marks_read (dir_fd, name, st->st_mode, &marks);
+  if (result < 0 && result != -ENOENT)
+    vf_check_problem (check, relative, "its attributes cannot be read: %s", g_strerror (-result));
+  if (marks.has_lower)
+    check_reference (check, relative, "images", &marks.lower_image);
+  if (marks.has_digest && !vf_check_object (check, &marks.digest, -1))
+    vf_check_problem (check, relative, "its content is missing in the store");
+}
+
+static void
+check_children (VfCheck *check, int fd, const char *relative)
+{
+  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+  DIR *dir = copy < 0 ? NULL : fdopendir (copy);
+  if (!dir) {
+    vf_check_problem (check, relative, "cannot be listed: %s", g_strerror (errno));
+    vf_fd_clear (&copy);
+    return;
+  }
+  struct dirent *entry;
+  while ((entry = readdir (dir))) {
+    if (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0)
+      continue;
+    g_autofree char *child = g_build_filename (relative, entry->d_name, NULL);
+    check_tree (check, fd, entry->d_name, child);
+  }
+  closedir (dir);
+}
+
+static void
+check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative)
+{
+  struct stat st;
+  /* A mount works on it meanwhile: what is gone is gone. */
+  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+      (!S_ISREG (st.st_mode) && !S_ISDIR (st.st_mode)))
+    return;
+  check_marks (check, dir_fd, name, &st, relative);
+  if (!S_ISDIR (st.st_mode))
+    return;
+  VF_AUTOFD fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd >= 0)
+    check_children (check, fd, relative);
+  else if (errno != ENOENT)
+    vf_check_problem (check, relative, "cannot be listed: %s", g_strerror (errno));
+}
+
+/* --- Environments --- */
+
+static gboolean
+check_part (const char *name, gpointer user_data, GError **error)
+{
+  static const char *const expected[] = {"env.ini", "generations", "upper",
+                                         "work",    "aside",       "lock"};
+  VfCheck *check = user_data;
+  for (gsize i = 0; i < G_N_ELEMENTS (expected); i++)
+    if (strcmp (name, expected[i]) == 0)
+      return TRUE;
+  /* A replacement of env.ini that was killed. */
+  if (g_str_has_prefix (name, "env.ini.") && g_str_has_suffix (name, ".tmp"))
+    return TRUE;
+  g_autofree char *relative = g_build_filename (check->folder, name, NULL);
+  vf_check_problem (check, relative, "is no part of an environment");
+  return TRUE;
+}
+
+static void
+check_generations (VfCheck *check, GPtrArray *generations, const char *relative)
+{
+  for (guint i = 0; i < generations->len; i++) {
+    const VfGeneration *generation = generations->pdata[i];
+    g_autofree char *where =
+        g_strdup_printf ("%s/generations/%u.ini", relative, generation->number);
+    check_reference (check, where, "images", &generation->image);
+    for (guint j = 0; j < generation->installed->len; j++)
+      check_reference (check, where, "packages",
+                       &((VfInstalled *)generation->installed->pdata[j])->digest);
+  }
+}
+
+static void
+check_directories (VfCheck *check, VfEnvironment *environment, const char *relative)
+{
+  static const char *const names[] = {"upper", "work", "aside"};
+  int fd = vf_environment_fd (environment);
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    struct stat st;
+    g_autofree char *path = g_build_filename (relative, names[i], NULL);
+    gboolean there = fstatat (fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (there ? !S_ISDIR (st.st_mode) : strcmp (names[i], "aside") != 0)
+      vf_check_problem (check, path, there ? "is not a directory" : "is missing");
+    else if (there)
+      check_tree (check, fd, names[i], path);
+  }
+}
+
+static gboolean
+check_environment (const char *name, gpointer user_data, GError **error)
+{
+  VfCheck *check = user_data;
+  g_autofree char *relative = g_build_filename ("envs", name, NULL);
+  g_autoptr (GError) failure = NULL;
+  g_autoptr (VfEnvironment) environment = vf_environment_open (check->store, name, &failure);
+  g_autoptr (GPtrArray) generations =
+      environment ? vf_environment_load_generations (environment, &failure) : NULL;
+  struct stat st;
+  if (!generations && fstatat (vf_store_fd (check->store), relative, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return TRUE; /* deleted in the meantime */
+  if (!generations) {
+    vf_check_problem (check, relative, "%s", failure->message);
+    return TRUE;
+  }
+  check_generations (check, generations, relative);
+  check_directories (check, environment, relative);
+  check->folder = relative;
+  return vf_folder_foreach (check->store, relative, check_part, check, error);
+}
+
+/* --- Leases --- */
+
+static void
+check_lease_lines (VfCheck *check, const char *relative, const char *text)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  for (char **line = lines; *line; line++) {
+    g_autofree char *path = NULL;
+    VfDigest digest;
+    if (**line == '\0')
+      continue;
+    if (!vf_lease_parse_line (*line, &path, &digest))
+      vf_check_problem (check, relative, "\"%s\" is not a line of a lease", *line);
+    else if (faccessat (vf_store_fd (check->store), path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+      vf_check_problem (check, relative, "names %s, which is not there", path);
+  }
+}
+
+static gboolean
+check_lease (const char *name, gpointer user_data, GError **error)
+{
+  VfCheck *check = user_data;
+  g_autofree char *relative = g_build_filename ("leases", name, NULL);
+  VF_AUTOFD fd =
+      openat (vf_store_fd (check->store), relative, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT)
+    return TRUE;
+  /* Nobody holds it: the next sweep removes it. */
+  if (fd >= 0 && flock (fd, LOCK_SH | LOCK_NB) == 0)
+    return TRUE;
+  g_autoptr (GError) failure = NULL;
+  g_autoptr (GBytes) bytes =
+      vf_read_file (vf_store_fd (check->store), relative, LEASE_MAX_BYTES, relative, &failure);
+  if (!bytes) {
+    if (!g_error_matches (failure, VF_SYSTEM_ERROR, ENOENT))
+      vf_check_problem (check, relative, "%s", failure->message);
+    return TRUE;
+  }
+  g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+  check_lease_lines (check, relative, text);
+  return TRUE;
+}
+
+gboolean
+vf_check_environments (VfCheck *check, GError **error)
+{
+  return vf_folder_foreach (check->store, "envs", check_environment, check, error) &&
+         vf_folder_foreach (check->store, "leases", check_lease, check, error);
+}
