@@ -65,6 +65,14 @@ def test_ids_are_unique_and_every_rule_has_a_case():
     assert {case.rule for case in CASES} - {None} == set(rules())
 
 
+def test_the_document_lists_every_rule():
+    lines = (line.split("\t") for line in check("--rules").stdout.splitlines())
+    rows = [f"| `{name}` | {summary} | {'`--accept`' if kind == 'acceptable' else ''} |"
+            for name, kind, summary in lines]
+    document = (support.TREE / "docs" / "wheels.md").read_text().splitlines()
+    assert [line for line in document if line.startswith("| `")] == rows
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_case(tmp_path, case):
     path = case.write(tmp_path)
