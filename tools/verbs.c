@@ -5,6 +5,7 @@ extern const VfVerb vf_verb_create;
 extern const VfVerb vf_verb_delete;
 extern const VfVerb vf_verb_doctor;
 extern const VfVerb vf_verb_export;
+extern const VfVerb vf_verb_fsck;
 extern const VfVerb vf_verb_gc;
 extern const VfVerb vf_verb_help_verb;
 extern const VfVerb vf_verb_list;
@@ -26,6 +27,7 @@ const VfVerb *const vf_verbs[] = {
     &vf_verb_delete,
     &vf_verb_export,
     &vf_verb_gc,
+    &vf_verb_fsck,
     &vf_verb_store,
     &vf_verb_doctor,
     &vf_verb_help_verb,
