@@ -196,13 +196,15 @@ def unescape(path):
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
-def mounts_below(root):
-    """Mount points at or below @root, deepest last mounted first."""
+def mounts_below(root, kind=""):
+    """Mount points at or below @root, deepest last mounted first; @kind: of types that begin so."""
     found = []
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
         for line in table:
-            path = unescape(line.split()[4])
-            if path == str(root) or path.startswith(f"{root}/"):
+            fields = line.split()
+            path = unescape(fields[4])
+            below = path == str(root) or path.startswith(f"{str(root).rstrip('/')}/")
+            if below and fields[fields.index("-") + 1].startswith(kind):
                 found.append(path)
     return found[::-1]
 
@@ -495,7 +497,7 @@ def new_root(prefix):
 def open_fuse_to_users():
     """Where /dev/fuse is closed to ordinary users, as udev never leaves it: moves this process, if it is
     root, to a mount namespace of its own with an open one. Nothing else on the machine notices."""
-    CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
+    CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x20000, 0x1000, 0x4000, 0x40000, 2
     device = Path("/dev/fuse")
     if os.getuid() != 0 or not device.exists() or device.stat().st_mode & 0o666 == 0o666:
         return
@@ -508,11 +510,14 @@ def open_fuse_to_users():
 
     demand(libc.unshare(CLONE_NEWNS), "unshare")
     demand(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate")
+    # Copies of other people's mounts would keep those alive after they were unmounted.
+    for path in mounts_below("/", "fuse"):
+        libc.umount2(path.encode(errors="surrogateescape"), MNT_DETACH)
     demand(libc.mount(b"none", folder.encode(), b"tmpfs", 0, None), "mount -t tmpfs")
     os.mknod(f"{folder}/fuse", 0o666 | stat.S_IFCHR, device.stat().st_rdev)
     os.chmod(f"{folder}/fuse", 0o666)
     demand(libc.mount(f"{folder}/fuse".encode(), b"/dev/fuse", None, MS_BIND, None), "mount --bind")
-    demand(libc.umount2(folder.encode(), 2), "umount -l")
+    demand(libc.umount2(folder.encode(), MNT_DETACH), "umount -l")
     os.rmdir(folder)
 
 
