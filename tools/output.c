@@ -177,7 +177,7 @@ put_envelope (VfOutput *output, const char *verb, const GError *error)
   json_object_set_boolean_member (envelope, "ok", !error);
   if (error)
     json_object_set_object_member (envelope, "error", make_error_object (error));
-  else
+  if (!error || output->result)
     json_object_set_object_member (envelope, "result", json_object_ref (vf_output_result (output)));
   if (output->warnings->len > 0) {
     JsonArray *warnings = json_array_new ();

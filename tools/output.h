@@ -5,10 +5,11 @@
  *   {"venvfs":1,"verb":"create","ok":true,"result":{…},"warnings":["…"]}
  *   {"venvfs":1,"verb":"create","ok":false,"error":{"code":"not-found","message":"…"}}
  *
- * ("warnings" only when there are any), and the lines for people are left out. An error is one
- * line on stderr, `venvfs: PATH: what is wrong; what to do`, in either case. Text that came from
- * files is shown without control characters, so that no wheel can drive the terminal. Colour only
- * where stderr is a terminal, NO_COLOR is not set and TERM is not "dumb".
+ * ("warnings" only when there are any; "result" beside an error as far as there is one), and the
+ * lines for people are left out. An error is one line on stderr, `venvfs: PATH: what is wrong; what
+ * to do`, in either case. Text that came from files is shown without control characters, so that no
+ * wheel can drive the terminal. Colour only where stderr is a terminal, NO_COLOR is not set and
+ * TERM is not "dumb".
  *
  * Locking: warnings and progress may come from any thread, everything else from the main one. */
 #pragma once

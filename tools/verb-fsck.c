@@ -68,8 +68,8 @@ const VfVerb vf_verb_fsck = {
     .summary = "Check the store",
     .description =
         "Checks that everything in the store is what it says and refers to what is there.\n"
-        "With --repair, damaged files go to trash/quarantine; what is missing then is made\n"
-        "anew when an environment is created from the same packages.",
+        "With --repair, damaged files go to trash/quarantine; what is missing then is\n"
+        "made anew when an environment is created from the same packages.",
     .examples = "  venvfs fsck               the structure, quick\n"
                 "  venvfs fsck --deep        the contents too\n"
                 "  venvfs fsck --repair",
