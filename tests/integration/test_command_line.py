@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import support
+from local_wheels import write_wheel
 
 
 def verbs(world):
@@ -102,3 +103,25 @@ def test_no_colour_without_a_terminal(world):
 def test_json_is_one_line(world):
     assert json.loads(world.venvfs("store", "--json", "-q").out)["ok"] is True
     assert world.venvfs("store", "--json").out.count("\n") == 1
+
+
+def test_fsck_finds_and_repairs_a_damaged_object(world):
+    write_wheel(world.wheelhouse, "lib", "1.0", files={"lib.py": "value = 12345\n"})
+    create = ["-q", "--python", world.python.path, "lib==1.0", "--without-pip"]
+    world.venvfs("create", "one", *create)
+    damaged = next(path for path in world.store.glob("objects/*/*") if path.read_bytes() == b"value = 12345\n")
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"value = 54321\n")
+    damaged.chmod(0o444)
+    assert world.venvfs("fsck").out == f"{world.store}: nothing is wrong\n"
+    found = world.venvfs("fsck", "--deep", "--json", check=1)
+    assert found.json["error"]["code"] == "damaged"
+    relative = str(damaged.relative_to(world.store))
+    assert relative in [problem["path"] for problem in found.json["result"]["problems"]]
+    world.venvfs("fsck", "--deep", "--repair")
+    assert not damaged.exists()
+    world.venvfs("delete", "one")
+    world.venvfs("create", "two", *create)
+    assert damaged.read_bytes() == b"value = 12345\n"
+    assert world.venvfs("export", "two", "out").status == 0
+    assert (next(world.project.glob("out/lib/*/site-packages/lib.py"))).read_text() == "value = 12345\n"
