@@ -27,7 +27,8 @@ open_directory (int environment_fd, const char *name, GError **error)
   return fd;
 }
 
-/* What a former daemon left in work/ belongs to nobody any more. */
+/* What a former daemon left in work/, or the kernel did not forget before the mount ended, belongs
+ * to nobody any more. */
 static gboolean
 empty_work (int work_fd, GError **error)
 {
@@ -115,6 +116,8 @@ vf_overlay_free (VfOverlay *overlay)
 {
   if (!overlay)
     return;
+  if (overlay->work_fd >= 0)
+    empty_work (overlay->work_fd, NULL);
   vf_views_free (overlay->views);
   vf_listings_free (overlay->listings);
   vf_descriptors_free (overlay->descriptors);

@@ -1,6 +1,6 @@
 /* For tests: makes an image of a directory and serves it with an upper, in the foreground.
  *
- *   mount-image STORE LOWER ENVIRONMENT MOUNTPOINT [mount options]
+ *   mount-image STORE LOWER ENVIRONMENT MOUNTPOINT [mount options [UID GID]]
  *
  * Files named *.inline are kept inside the image, *.view are templates of views; both lose the
  * suffix. Prints "ready" when mounted and one line of JSON with the requests by opcode at the end,
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,11 +143,11 @@ mount_as_user (const char *mount_point, const char *options)
 }
 
 static int
-mount_as_root (const char *mount_point, const char *options)
+mount_as_root (const char *mount_point, const char *options, const char *uid, const char *gid)
 {
   int fd = open ("/dev/fuse", O_RDWR | O_CLOEXEC);
   g_autofree char *all =
-      g_strdup_printf ("fd=%d,rootmode=40000,user_id=0,group_id=0,%s", fd, options);
+      g_strdup_printf ("fd=%d,rootmode=40000,user_id=%s,group_id=%s,%s", fd, uid, gid, options);
   if (fd < 0 || mount ("mount-image", mount_point, "fuse.venvfs", MS_NODEV | MS_NOSUID, all) < 0)
     return -1;
   return fd;
@@ -171,9 +172,24 @@ gone (gpointer session)
   kill (getpid (), SIGUSR1);
 }
 
+static int
+mount_it (char *argv[], int argc)
+{
+  const char *options = argc > 5 ? argv[5] : "default_permissions";
+  if (geteuid () != 0)
+    return mount_as_user (argv[4], options);
+  if (argc < 8)
+    return mount_as_root (argv[4], options, "0", "0");
+  int fd = mount_as_root (argv[4], options, argv[6], argv[7]);
+  if (setgroups (0, NULL) < 0 || setgid ((gid_t)atoi (argv[7])) < 0 ||
+      setuid ((uid_t)atoi (argv[6])) < 0)
+    die (argv[6], NULL);
+  return fd;
+}
+
 static VfSession *
-make_session (VfStore *store, VfImage *image, const char *environment, const char *mount_point,
-              const char *options)
+make_session (VfStore *store, VfImage *image, int fuse_fd, const char *environment,
+              const char *mount_point)
 {
   g_autoptr (GError) error = NULL;
   VfOverlayOptions overlay_options = {.store = store,
@@ -186,14 +202,10 @@ make_session (VfStore *store, VfImage *image, const char *environment, const cha
   if (!overlay)
     die (environment, error);
   close (overlay_options.environment_fd);
-  int fd =
-      geteuid () == 0 ? mount_as_root (mount_point, options) : mount_as_user (mount_point, options);
-  if (fd < 0)
-    die (mount_point, NULL);
   g_autofree char *parent = g_path_get_dirname (mount_point);
   g_autofree char *name = g_path_get_basename (mount_point);
   VfSession *session =
-      vf_session_new (overlay, fd, open (parent, O_PATH | O_CLOEXEC), name, &error);
+      vf_session_new (overlay, fuse_fd, open (parent, O_PATH | O_CLOEXEC), name, &error);
   if (!session)
     die (mount_point, error);
   return session;
@@ -209,6 +221,9 @@ main (int argc, char *argv[])
   sigprocmask (SIG_BLOCK, &signals, NULL);
   if (argc < 5)
     die ("STORE LOWER ENVIRONMENT MOUNTPOINT [OPTIONS]", NULL);
+  int fuse_fd = mount_it (argv, argc);
+  if (fuse_fd < 0)
+    die (argv[4], NULL);
   g_autoptr (VfStore) store = vf_store_open (argv[1], &error);
   if (!store)
     die (argv[1], error);
@@ -219,8 +234,7 @@ main (int argc, char *argv[])
   g_autoptr (VfImage) image = vf_image_open (vf_store_fd (store), name, &error);
   if (!image)
     die (name, error);
-  VfSession *session =
-      make_session (store, image, argv[3], argv[4], argc > 5 ? argv[5] : "default_permissions");
+  VfSession *session = make_session (store, image, fuse_fd, argv[3], argv[4]);
   VfPool *pool = vf_pool_new (2, &error);
   if (!pool || !vf_pool_add (pool, vf_session_fd (session), step, gone, session, &error))
     die ("pool", error);

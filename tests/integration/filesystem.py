@@ -3,11 +3,8 @@
 import ctypes
 import json
 import os
-import shutil
+import select
 import subprocess
-import sys
-import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,9 +28,10 @@ def renameat2(old, new, flags):
 
 
 class Mounted:
-    """LOWER seen at `root` under an upper of its own; everything is below one directory."""
+    """LOWER seen at `root` under an upper of its own; everything is below one directory. With a
+    @user, a pwd entry, root mounts it for that user and the server runs as that user."""
 
-    def __init__(self, base, options="default_permissions", program=None):
+    def __init__(self, base, options="default_permissions", user=None):
         self.base = Path(base)
         self.lower = self.base / "lower"
         self.environment = self.base / "environment"
@@ -42,18 +40,21 @@ class Mounted:
         self.upper = self.environment / "upper"
         self.work = self.environment / "work"
         self.options = options
-        self.program = program or support.BUILD / "tests" / "mount-image"
+        self.user = user
         self.server = None
         self.requests = {}
         for path in (self.lower, self.environment, self.root):
             path.mkdir(exist_ok=True)
 
-    def mount(self, **popen):
+    def mount(self):
         environment = dict(os.environ, G_DEBUG="fatal-warnings", LC_ALL="C.UTF-8")
         self.log = open(self.base / "log", "a+")
+        identity = [str(self.user.pw_uid), str(self.user.pw_gid)] if self.user else []
         self.server = subprocess.Popen(
-            [self.program, self.store, self.lower, self.environment, self.root, self.options],
-            stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True, **popen)
+            [support.BUILD / "tests" / "mount-image", self.store, self.lower, self.environment,
+             self.root, self.options, *identity],
+            stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
+        select.select([self.server.stdout], [], [], 30)
         line = self.server.stdout.readline()
         assert line == "ready\n", self.said()
         return self.root
@@ -68,6 +69,9 @@ class Mounted:
         self._end()
 
     def _end(self):
+        if not select.select([self.server.stdout], [], [], 30)[0]:
+            self.server.kill()
+            raise AssertionError("served on after the unmount: is it mounted in another namespace?")
         counts = json.loads(self.server.stdout.readline())
         self.requests = {OPCODES.get(i, str(i)): n for i, n in enumerate(counts) if n}
         status = self.server.wait(timeout=20)
