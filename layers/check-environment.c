@@ -87,14 +87,15 @@ check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative)
 static gboolean
 check_part (const char *name, gpointer user_data, GError **error)
 {
-  static const char *const expected[] = {"env.ini", "generations", "upper",
-                                         "work",    "aside",       "lock"};
+  static const char *const expected[] = {"env.ini", "generations", "upper",     "work",
+                                         "aside",   "lock",        "mount.ini", "places"};
   VfCheck *check = user_data;
   for (gsize i = 0; i < G_N_ELEMENTS (expected); i++)
     if (strcmp (name, expected[i]) == 0)
       return TRUE;
-  /* A replacement of env.ini that was killed. */
-  if (g_str_has_prefix (name, "env.ini.") && g_str_has_suffix (name, ".tmp"))
+  /* A replacement that was killed. */
+  if (g_str_has_suffix (name, ".tmp") &&
+      (g_str_has_prefix (name, "env.ini.") || g_str_has_prefix (name, "mount.ini.")))
     return TRUE;
   g_autofree char *relative = g_build_filename (check->folder, name, NULL);
   vf_check_problem (check, relative, "is no part of an environment");

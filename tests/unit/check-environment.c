@@ -47,6 +47,9 @@ test_directories_and_strays (Fixture *fixture, gconstpointer user_data)
   assert_problem (fixture, FALSE, "envs/a/notes", "is no part of an environment");
   g_assert_cmpint (unlinkat (fd, "notes", 0), ==, 0);
   store_write (fixture, "envs/a/env.ini.00.tmp", "half");
+  store_write (fixture, "envs/a/mount.ini", "[mount]\npoint=/p\nwanted=true\n");
+  store_write (fixture, "envs/a/mount.ini.tmp", "half");
+  store_write (fixture, "envs/a/places", "/p\n");
   assert_clean (fixture);
   store_write (fixture, "envs/.hidden", "");
   assert_problem (fixture, FALSE, "envs/.hidden", "not a name for an environment");
