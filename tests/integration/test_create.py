@@ -270,6 +270,5 @@ def test_from_the_index(world):
     world.online()
     result = created(world, "proj", "colorama==0.4.6")
     assert packages(result)["colorama"] == "0.4.6"
-    assert support.preferred(world.interpreters).path
     again = created(world, "again", "colorama==0.4.6")
     assert again["remembered"] is True
