@@ -273,6 +273,7 @@ extern const VfVerb vf_verb_create;
 const VfVerb vf_verb_create = {
     .name = "create",
     .arguments = "NAME [PACKAGE…]",
+    .makes_name = TRUE,
     .summary = "Make an environment",
     .description =
         "Packages are requirements as pip knows them: names with versions, wheel files,\n"

@@ -43,6 +43,7 @@ struct VfVerb {
   const GOptionEntry *more_entries; /* a second group of them, below @more_title; NULL: none */
   const char *more_title;           /* "Where packages come from" */
   gboolean options_before_args; /* an option after the first positional is a positional (`run`) */
+  gboolean makes_name;          /* NAME is that of an environment to be: none to complete */
   gboolean hidden;              /* not in the list of verbs */
   gboolean (*run) (VfInvocation *invocation, char **arguments, GError **error);
 };

@@ -1,8 +1,10 @@
 /* The table of verbs: one extern and one line each, in the order in which --help lists them. */
 #include "tools/verb.h"
 
+extern const VfVerb vf_verb_complete;
 extern const VfVerb vf_verb_create;
 extern const VfVerb vf_verb_delete;
+extern const VfVerb vf_verb_direnv;
 extern const VfVerb vf_verb_doctor;
 extern const VfVerb vf_verb_export;
 extern const VfVerb vf_verb_fsck;
@@ -30,7 +32,9 @@ const VfVerb *const vf_verbs[] = {
     &vf_verb_fsck,
     &vf_verb_store,
     &vf_verb_doctor,
+    &vf_verb_direnv,
     &vf_verb_help_verb,
+    &vf_verb_complete,
     NULL,
 };
 /* clang-format on */
