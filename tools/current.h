@@ -6,13 +6,15 @@
 
 G_BEGIN_DECLS
 
-/* -n NAME; else the environment whose mount contains the current directory; else the one that is
- * mounted or recorded at ./.venv. VF_ERROR_NOT_FOUND says what to do. */
+/* The mount point of the current directory, normalised, mounted or not; the caller frees. It is the
+ * mount that contains the directory, else the first .venv in it or above it. A .venv that is no
+ * environment of ours ends the search as any other does: whoever works beside it means that one.
+ * VF_ERROR_NOT_FOUND says what to do. */
+char *vf_current_place (VfStore *store, GError **error);
+
+/* The environment named with -n, else the one of vf_current_place(). VF_ERROR_INVALID when that is
+ * one of another store. */
 VfEnvironment *
 vf_current_environment (const VfInvocation *invocation, VfStore *store, GError **error);
-
-/* The name of the environment of @store that is mounted or recorded at @path (normalised), or NULL.
- * VF_ERROR_INVALID when one of another store is mounted there. */
-char *vf_environment_name_at (VfStore *store, const char *path, GError **error);
 
 G_END_DECLS

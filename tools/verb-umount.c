@@ -1,4 +1,4 @@
-/* venvfs umount [MOUNTPOINT|NAME] | --all */
+/* venvfs umount [MOUNTPOINT|NAME]… | --all */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,8 +10,6 @@
 #include "tools/mount-point.h"
 #include "tools/mounting.h"
 #include "tools/verb.h"
-
-#define DEFAULT_PLACE ".venv"
 
 static gboolean option_all, option_force, option_remove;
 
@@ -167,11 +165,39 @@ is_path (const char *word)
   return sentinel != NULL || vf_mountinfo_at (table, path) != NULL;
 }
 
+/* What is meant is made out for all before the first is unmounted, which leaves the directory. */
+static gboolean
+unmount_words (VfInvocation *invocation, VfStore *store, char **words, GError **error)
+{
+  gsize n = g_strv_length (words);
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+  for (gsize i = 0; i < n; i++) {
+    char *path = is_path (words[i]) ? vf_mount_point_normalise (words[i], error) : g_strdup ("");
+    if (path == NULL)
+      return FALSE;
+    g_ptr_array_add (paths, path);
+  }
+  for (gsize i = 0; i < n; i++) {
+    const char *path = g_ptr_array_index (paths, i);
+    if (!vf_interrupt_check (error) || !(*path ? unmount_path (invocation, store, path, error)
+                                               : unmount_name (invocation, store, words[i], error)))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+unmount_current (VfInvocation *invocation, VfStore *store, GError **error)
+{
+  g_autofree char *place = vf_current_place (store, error);
+  return place != NULL && unmount_path (invocation, store, place, error);
+}
+
 static gboolean
 run (VfInvocation *invocation, char **arguments, GError **error)
 {
   gboolean named = invocation->name != NULL || option_all;
-  if (!vf_verb_check_arguments (invocation, arguments, 0, named ? 0 : 1, error))
+  if (!vf_verb_check_arguments (invocation, arguments, 0, named ? 0 : -1, error))
     return FALSE;
   g_autoptr (VfStore) store = vf_verb_open_store (invocation, error);
   if (store == NULL)
@@ -183,22 +209,21 @@ run (VfInvocation *invocation, char **arguments, GError **error)
     return unmount_all (invocation, store, error);
   if (invocation->name != NULL)
     return unmount_name (invocation, store, invocation->name, error);
-  const char *word = arguments[0] != NULL ? arguments[0] : DEFAULT_PLACE;
-  return is_path (word) ? unmount_path (invocation, store, word, error)
-                        : unmount_name (invocation, store, word, error);
+  return arguments[0] != NULL ? unmount_words (invocation, store, arguments, error)
+                              : unmount_current (invocation, store, error);
 }
 
 extern const VfVerb vf_verb_umount;
 const VfVerb vf_verb_umount = {
     .name = "umount",
-    .arguments = "[MOUNTPOINT|NAME]",
-    .summary = "Take an environment off its directory",
+    .arguments = "[MOUNTPOINT|NAME]…",
+    .summary = "Take environments off their directories",
     .description =
-        "Unmounts what is mounted at MOUNTPOINT (./.venv if none is given), or the\n"
-        "environment NAME wherever it is. Nothing in it is lost: mount it again, here\n"
-        "or elsewhere. The directory stays, with a file in it that says how to mount it\n"
-        "again.",
-    .examples = "  venvfs umount                    what is mounted at ./.venv\n"
+        "Unmounts what is mounted at MOUNTPOINT, or the environment NAME wherever it is;\n"
+        "without either, the environment of the current directory. Nothing in it is\n"
+        "lost: mount it again, here or elsewhere. The directory stays, with a file in it\n"
+        "that says how to mount it again.",
+    .examples = "  venvfs umount                    the environment of this directory\n"
                 "  venvfs umount proj               wherever it is mounted\n"
                 "  venvfs umount --remove .venv     and leave no directory behind",
     .entries = entries,

@@ -91,10 +91,10 @@ char *
 vf_verb_help (const VfVerb *verb)
 {
   GString *out = g_string_new (NULL);
-  g_string_append_printf (out, "Usage: venvfs %s", verb->name);
-  if (verb->arguments && *verb->arguments)
-    g_string_append_printf (out, " %s", verb->arguments);
-  g_string_append_printf (out, " [OPTION…]\n\n%s.\n", verb->summary);
+  g_string_append_printf (out, "Usage: venvfs %s%s%s%s%s\n\n%s.\n", verb->name,
+                          verb->options_before_args ? " [OPTION…]" : "", verb->arguments ? " " : "",
+                          verb->arguments ? verb->arguments : "",
+                          verb->options_before_args ? "" : " [OPTION…]", verb->summary);
   if (verb->description)
     g_string_append_printf (out, "\n%s\n", verb->description);
   if (verb->entries && verb->entries->long_name) {
@@ -117,7 +117,7 @@ vf_verb_overview (void)
 {
   GString *out = g_string_new (
       "Usage: venvfs VERB [ARGUMENT…] [OPTION…]\n\n"
-      "Python virtual environments, each mounted as a copy-on-write overlay over packages\n"
+      "Python virtual environments, each mounted as a copy-on-write overlay of packages\n"
       "that are stored once. Making one costs milliseconds and a few kilobytes.\n\nVerbs:\n");
   for (gsize i = 0; vf_verbs[i]; i++)
     if (!vf_verbs[i]->hidden) {

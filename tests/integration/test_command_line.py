@@ -31,7 +31,10 @@ def test_help_teaches_every_verb(world):
         assert f"venvfs {verb}" in text.split("\nExamples:\n")[1]
         assert {"--json", "--quiet", "--store", "--name", "--help"} <= options(text)
         assert world.venvfs("help", verb).out == text
-        assert max(map(len, text.splitlines()[1:])) <= 80
+        assert max(map(len, text.splitlines())) <= 80
+    assert max(map(len, world.venvfs("--help").out.splitlines())) <= 80
+    # What follows the command is the command's own.
+    assert world.venvfs("run", "--help").out.startswith("Usage: venvfs run [OPTION…] COMMAND [ARGUMENT…]\n")
 
 
 def test_version(world):

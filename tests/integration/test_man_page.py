@@ -30,7 +30,7 @@ def test_the_page_is_the_help(world):
     common = documented(page["every verb"])
     for verb, title in titles.items():
         help_text = world.venvfs(verb, "--help").out
-        usage = re.match(r"Usage: (.*?) ?\[OPTION…\]", help_text)[1]
+        usage = help_text.splitlines()[0].replace("Usage: ", "").replace(" [OPTION…]", "")
         assert title == usage
         assert documented(page[title]) | common == options(help_text) | common
         assert help_text.split("\n\n")[1] in page[title]

@@ -239,11 +239,51 @@ def test_current_environment(world):
     assert status(world, "-n", "other", cwd=place)["name"] == "other"
     world.venvfs("umount")
     assert status(world)["name"] == "proj"  # recorded
-    nowhere = world.project / "empty"
+    nowhere = world.root / "empty"
     nowhere.mkdir()
     refused(world.venvfs("status", cwd=nowhere, check=None),
-            f"{nowhere}/.venv: no environment is or was mounted here; name one with -n, or mount one with venvfs "
-            "mount NAME")
+            f"{nowhere}: no environment is or was mounted at .venv here or above; name one with -n, or mount one "
+            "with venvfs mount NAME")
+
+
+def test_current_environment_is_that_of_the_directory_above(any_world):
+    world = any_world
+    create(world, "proj")
+    create(world, "other")
+    place = mount(world, "proj")
+    below = world.project / "src" / "deep"
+    world.run("mkdir", "-p", below)
+    assert status(world, cwd=below)["name"] == "proj"
+    said = world.venvfs("run", "python", "-c", "import os, sys; print(sys.prefix, os.getcwd())", cwd=below).out
+    assert said == f"{place} {below}\n"
+    # Another name for the directory, and a link to the mount point, are the same.
+    link = world.root / "link"
+    link.symlink_to(world.project)
+    inside = world.shell(f"cd {link}/.venv/bin; venvfs status --json")
+    assert inside.result["mount_point"] == str(place)
+    (world.project / "src" / ".venv").symlink_to(place)
+    assert status(world, cwd=below)["name"] == "proj"
+    # A .venv of another kind that is nearer is the one that is meant.
+    (below / ".venv").mkdir()
+    refused(world.venvfs("status", cwd=below, check=None),
+            f"{below}: no environment is or was mounted at .venv here or above; name one with -n, or mount one "
+            "with venvfs mount NAME")
+    # The nearest that was ever mounted counts, seen or not.
+    (below / ".venv").rmdir()
+    world.venvfs("mount", "other", cwd=below)
+    world.venvfs("umount", cwd=below)
+    assert status(world, cwd=below)["name"] == "other"
+    assert world.venvfs("umount", cwd=world.project / "src").out == f"Unmounted proj from {place}\n"
+
+
+def test_unmount_several(world):
+    for name in ("one", "two", "three"):
+        create(world, name)
+        mount(world, name, name)
+    said = world.venvfs("umount", "one", "two", "./three").out
+    assert said == "".join(f"Unmounted {name} from {world.project}/{name}\n" for name in ("one", "two", "three"))
+    mount(world, "one", "one")
+    refused(world.venvfs("umount", "two", "one", check=None), f"{world.project}/two: nothing is mounted here")
 
 
 def test_status(any_world):
