@@ -1,4 +1,8 @@
-/* The sentinel's last line is for this file to read; the rest is for people. */
+/* The sentinel's last line is for this file to read; the rest is for people.
+ *
+ * Who looks into the directory or changes it has a lock on it (flock): shared for a look, and
+ * exclusive from the claim until the point is freed. So nobody sees half a sentinel, and nobody
+ * takes away what another one is about to mount on. */
 #include "tools/mount-point.h"
 
 #include <dirent.h>
@@ -8,17 +12,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "layers/error.h"
 #include "layers/io.h"
+#include "tools/interrupt.h"
 #include "tools/mountinfo.h"
 
 #define SENTINEL_MAX_BYTES 16384
 #define SENTINEL_TAIL      "[venvfs mount point: name=%128s made=%u mode=%o]"
 #define SENTINEL_MARK      "[venvfs mount point: "
 #define SEALED_MODE        0555
+/* A mount takes milliseconds, on a busy machine a few seconds. */
+#define LOCK_SECONDS   20
+#define LOCK_POLL_USEC 2000
+#define CLAIM_ATTEMPTS 100
 
 typedef struct {
   char name[129];
@@ -201,6 +211,50 @@ check_place (const char *path, const VfMountPointRules *rules, GError **error)
                        rules->interpreter);
 }
 
+static gboolean
+explain_taken (const VfMountPoint *point, GError **error)
+{
+  return vf_error_set (error, VF_ERROR_BUSY,
+                       "%s: another venvfs command mounts something here; try again", point->path);
+}
+
+static gboolean
+lock_directory (const VfMountPoint *point, int operation, GError **error)
+{
+  gint64 deadline = g_get_monotonic_time () + LOCK_SECONDS * G_TIME_SPAN_SECOND;
+  while (flock (point->directory_fd, operation | LOCK_NB) < 0) {
+    /* A file system without locks: whoever mounts there at the same time has to look out. */
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return TRUE;
+    if (g_get_monotonic_time () > deadline)
+      return explain_taken (point, error);
+    if (!vf_interrupt_check (error))
+      return FALSE;
+    g_usleep (LOCK_POLL_USEC);
+  }
+  return TRUE;
+}
+
+/* Locked: what is in the directory, and what it was before. */
+static gboolean
+examine (VfMountPoint *point, GError **error)
+{
+  struct stat st;
+  if (fstat (point->directory_fd, &st) < 0)
+    return vf_error_errno (error, errno, "%s: cannot be examined", point->path);
+  Sentinel sentinel;
+  if (sentinel_read (point->directory_fd, &sentinel)) {
+    point->mode = sentinel.mode;
+    point->n_made = sentinel.n_made;
+    point->prepared = FALSE;
+  } else
+    point->mode = st.st_mode & 07777;
+  if (geteuid () != 0 && st.st_uid != geteuid ())
+    return vf_error_set (error, VF_ERROR_INVALID,
+                         "%s: is not yours; mount at a directory of your own", point->path);
+  return check_empty (point, error);
+}
+
 /* The directory itself, if it is there. */
 static gboolean
 check_directory (VfMountPoint *point, GError **error)
@@ -222,16 +276,11 @@ check_directory (VfMountPoint *point, GError **error)
   point->directory_fd = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (point->directory_fd < 0)
     return vf_error_errno (error, errno, "%s: cannot be opened", point->path);
-  point->mode = st.st_mode & 07777;
-  Sentinel sentinel;
-  if (sentinel_read (point->directory_fd, &sentinel)) {
-    point->mode = sentinel.mode;
-    point->n_made = sentinel.n_made;
-  }
-  if (geteuid () != 0 && st.st_uid != geteuid ())
-    return vf_error_set (error, VF_ERROR_INVALID,
-                         "%s: is not yours; mount at a directory of your own", point->path);
-  return check_empty (point, error);
+  if (!lock_directory (point, LOCK_SH, error))
+    return FALSE;
+  gboolean good = examine (point, error);
+  flock (point->directory_fd, LOCK_UN);
+  return good;
 }
 
 VfMountPoint *
@@ -251,9 +300,13 @@ vf_mount_point_check (const char *path, const VfMountPointRules *rules, GError *
     vf_error_errno (error, errno, "%s: cannot be opened", parent);
     return NULL;
   }
-  if (point->parent_fd >= 0 && !check_directory (point, error))
-    return NULL;
-  return g_steal_pointer (&point);
+  g_autoptr (GError) cause = NULL;
+  if (point->parent_fd < 0 || check_directory (point, &cause))
+    return g_steal_pointer (&point);
+  /* What was seen may have been a mount that came in this moment. */
+  if (check_mounted (point->path, error))
+    g_propagate_error (error, g_steal_pointer (&cause));
+  return NULL;
 }
 
 /* mkdir -p; counts what it made. */
@@ -271,25 +324,73 @@ make_directories (const char *path, guint *n_made, GError **error)
   g_autofree char *parent = g_path_get_dirname (path);
   if (!make_directories (parent, n_made, error))
     return FALSE;
-  if (mkdir (path, 0777) < 0)
+  if (mkdir (path, 0777) == 0)
+    *n_made += 1;
+  else if (errno != EEXIST)
     return vf_error_errno (error, errno, "%s: cannot be made", path);
-  *n_made += 1;
   return TRUE;
 }
 
+/* Removes @n directories from @path upwards, as far as they are empty. */
+static void
+remove_directories (const char *path, guint n)
+{
+  g_autofree char *next = g_strdup (path);
+  while (n > 0 && next[1] != '\0') {
+    if (rmdir (next) == 0)
+      n--;
+    else if (errno != ENOENT)
+      return;
+    char *parent = g_path_get_dirname (next);
+    g_free (next);
+    next = parent;
+  }
+}
+
+/* Opens the directory, which is made if need be. TRUE without a descriptor: another command, whose
+ * mount failed, has removed it in this moment. */
 static gboolean
 make_directory (VfMountPoint *point, GError **error)
 {
+  point->n_made = 0;
   point->prepared = TRUE;
-  if (!make_directories (point->path, &point->n_made, error))
+  if (!make_directories (point->path, &point->n_made, error)) {
+    remove_directories (point->path, point->n_made);
     return FALSE;
+  }
   g_autofree char *parent = g_path_get_dirname (point->path);
-  if (point->parent_fd < 0)
-    point->parent_fd = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  vf_fd_clear (&point->parent_fd);
+  point->parent_fd = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
   point->directory_fd =
       openat (point->parent_fd, point->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  return point->directory_fd >= 0 ||
+  return point->directory_fd >= 0 || point->parent_fd < 0 || errno == ENOENT ||
          vf_error_errno (error, errno, "%s: cannot be opened", point->path);
+}
+
+static gboolean
+is_in_place (const VfMountPoint *point)
+{
+  struct stat mine, there;
+  return fstat (point->directory_fd, &mine) == 0 &&
+         fstatat (point->parent_fd, point->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+         mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+gboolean
+vf_mount_point_claim (VfMountPoint *point, GError **error)
+{
+  for (guint attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
+    if (point->directory_fd < 0 && !make_directory (point, error))
+      return FALSE;
+    if (point->directory_fd < 0)
+      continue;
+    if (!lock_directory (point, LOCK_EX, error) || !check_mounted (point->path, error))
+      return FALSE;
+    if (is_in_place (point))
+      return examine (point, error);
+    vf_fd_clear (&point->directory_fd);
+  }
+  return explain_taken (point, error);
 }
 
 static gboolean
@@ -317,8 +418,6 @@ gboolean
 vf_mount_point_prepare (VfMountPoint *point, const VfMountPointRules *rules, GError **error)
 {
   Sentinel sentinel;
-  if (point->directory_fd < 0 && !make_directory (point, error))
-    return FALSE;
   if (!sentinel_read (point->directory_fd, &sentinel))
     point->prepared = TRUE;
   g_autofree char *text = sentinel_text (point, rules);
@@ -343,18 +442,6 @@ vf_mount_point_reseal (const char *path)
   Sentinel sentinel;
   if (fd >= 0 && sentinel_read (fd, &sentinel))
     fchmod (fd, SEALED_MODE);
-}
-
-/* Removes @n directories from @path upwards, as far as they are empty. */
-static void
-remove_directories (const char *path, guint n)
-{
-  g_autofree char *next = g_strdup (path);
-  while (n-- > 0 && rmdir (next) == 0) {
-    char *parent = g_path_get_dirname (next);
-    g_free (next);
-    next = parent;
-  }
 }
 
 static void

@@ -41,7 +41,10 @@ typedef struct {
  * VF_ERROR_BUSY (something is mounted there), each with what to do. */
 VfMountPoint *
 vf_mount_point_check (const char *path, const VfMountPointRules *rules, GError **error);
-/* Makes the directory if need be and writes the sentinel. It is left writable for its owner, which
+/* Makes the directory if need be, and keeps out all others who would mount there until @point is
+ * freed. One who came first is waited for, and what that one did is an error as in the check. */
+gboolean vf_mount_point_claim (VfMountPoint *point, GError **error);
+/* Writes the sentinel into a point that is claimed. It is left writable for its owner, which
  * fusermount3 asks for, until vf_mount_point_seal(). */
 gboolean
 vf_mount_point_prepare (VfMountPoint *point, const VfMountPointRules *rules, GError **error);
@@ -49,7 +52,7 @@ vf_mount_point_prepare (VfMountPoint *point, const VfMountPointRules *rules, GEr
 void vf_mount_point_seal (VfMountPoint *point);
 /* The same for an unmounted mount point that was left open: a mount was killed on its way. */
 void vf_mount_point_reseal (const char *path);
-/* Undoes prepare(), unless there was a sentinel before. */
+/* Undoes claim() and prepare(), unless there was a sentinel before. */
 void vf_mount_point_abandon (VfMountPoint *point);
 
 /* Takes the sentinel of an unmounted mount point away, and the directories that were made for it as

@@ -2,8 +2,9 @@
  *
  *   the environment's lock      (freed with this process)
  *   the daemon is reached       (it leaves when idle)
+ *   the place is claimed        (freed with this process) at most an empty directory
  *   the upper is relocated      (each file by itself; the list of places makes it repeatable)
- *   directory and sentinel      an unmounted mount point, as after umount
+ *   the sentinel is written     an unmounted mount point, as after umount
  *   the mount is made, the daemon adopts it
  *   it is attached              from here on it is mounted
  *   the place is recorded
@@ -13,8 +14,6 @@
 #include "tools/mounting.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "layers/error.h"
@@ -171,18 +170,6 @@ mount_prepared (Mounting *mounting, GError **error)
       .source = vf_environment_name (mounting->environment),
       .allow_other = mounting->options->allow_other,
   };
-  /* Two at once at the same place: the second sees what the first did. */
-  if (flock (point->directory_fd, LOCK_EX | LOCK_NB) < 0)
-    return vf_error_set (error, VF_ERROR_BUSY,
-                         "%s: another venvfs command mounts something here; try again",
-                         point->path);
-  g_autoptr (GPtrArray) table = vf_mountinfo_read (error);
-  if (table == NULL)
-    return FALSE;
-  const VfMountEntry *at = vf_mountinfo_at (table, point->path);
-  if (at != NULL)
-    return vf_error_set (error, VF_ERROR_BUSY, "%s: '%s' was mounted here meanwhile", point->path,
-                         at->source);
   VfFuseMount mount;
   if (!vf_interrupt_check (error) || !vf_fuse_mount_open (point, &options, &mount, error))
     return FALSE;
@@ -233,9 +220,10 @@ vf_mounting_mount (VfStore *store, VfEnvironment *environment, const char *where
   if (mounting.lock_fd < 0)
     return FALSE;
   mounting.client = vf_client_new (TRUE, error);
-  if (mounting.client == NULL || !relocate (&mounting, error))
+  if (mounting.client == NULL || !vf_mount_point_claim (mounting.point, error))
     return FALSE;
-  if (!vf_mount_point_prepare (mounting.point, &mounting.rules, error) ||
+  if (!relocate (&mounting, error) ||
+      !vf_mount_point_prepare (mounting.point, &mounting.rules, error) ||
       !mount_prepared (&mounting, error)) {
     vf_mount_point_abandon (mounting.point);
     return FALSE;

@@ -68,13 +68,18 @@ def test_same_environment_at_once(world):
 
 
 def test_different_environments_at_one_place(world):
+    """Whoever comes first mounts; the others wait for that and name it."""
     for index in range(4):
         create(world, f"env{index}")
     several = [world.popen(world.executable, "mount", f"env{index}", stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True) for index in range(4)]
     answers = [process.communicate(timeout=60) for process in several]
     assert sorted(process.returncode for process in several) == [0, 1, 1, 1], answers
-    assert len(world.mounts()) == 1
+    place = world.project / ".venv"
+    assert world.mounts() == [str(place)]
+    winner = [process.returncode for process in several].index(0)
+    refusal = f"venvfs: {place}: the environment 'env{winner}' is mounted here; venvfs umount {place} unmounts it\n"
+    assert [err for _, err in answers if err] == [refusal] * 3
 
 
 @pytest.mark.serial

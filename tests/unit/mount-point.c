@@ -163,6 +163,7 @@ test_made (Fixture *fixture, gconstpointer data)
   g_autoptr (VfMountPoint) point = vf_mount_point_check (path, &fixture->rules, NULL);
   g_assert_nonnull (point);
   g_assert_false (g_file_test (top, G_FILE_TEST_EXISTS));
+  g_assert_true (vf_mount_point_claim (point, NULL));
   g_assert_true (vf_mount_point_prepare (point, &fixture->rules, NULL));
   vf_mount_point_seal (point);
   g_assert_cmpuint (mode_of (path), ==, 0555);
@@ -189,15 +190,19 @@ test_given (Fixture *fixture, gconstpointer data)
   make_directory (path);
   g_assert_cmpint (chmod (path, 0700), ==, 0);
   g_autoptr (VfMountPoint) point = vf_mount_point_check (path, &fixture->rules, NULL);
+  g_assert_true (vf_mount_point_claim (point, NULL));
   g_assert_true (vf_mount_point_prepare (point, &fixture->rules, NULL));
   vf_mount_point_seal (point);
   g_assert_cmpuint (mode_of (path), ==, 0555);
+
+  g_clear_pointer (&point, vf_mount_point_free);
 
   /* The next one finds the sentinel and keeps what it remembers. */
   fixture->rules.name = "other";
   fixture->rules.store_given = "/my store";
   g_autoptr (VfMountPoint) again = vf_mount_point_check (path, &fixture->rules, NULL);
   g_assert_nonnull (again);
+  g_assert_true (vf_mount_point_claim (again, NULL));
   g_assert_true (vf_mount_point_prepare (again, &fixture->rules, NULL));
   vf_mount_point_seal (again);
   g_autofree char *name = vf_mount_point_read_name (path);
@@ -218,20 +223,72 @@ test_abandon (Fixture *fixture, gconstpointer data)
   g_autofree char *path = below (fixture, "x/.venv");
   g_autofree char *top = below (fixture, "x");
   g_autoptr (VfMountPoint) point = vf_mount_point_check (path, &fixture->rules, NULL);
+  g_assert_true (vf_mount_point_claim (point, NULL));
   g_assert_true (vf_mount_point_prepare (point, &fixture->rules, NULL));
   vf_mount_point_abandon (point);
   g_assert_false (g_file_test (top, G_FILE_TEST_EXISTS));
+  g_clear_pointer (&point, vf_mount_point_free);
 
   /* What was a mount point before stays one. */
   g_autoptr (VfMountPoint) first = vf_mount_point_check (path, &fixture->rules, NULL);
+  g_assert_true (vf_mount_point_claim (first, NULL));
   g_assert_true (vf_mount_point_prepare (first, &fixture->rules, NULL));
   vf_mount_point_seal (first);
+  g_clear_pointer (&first, vf_mount_point_free);
   g_autoptr (VfMountPoint) second = vf_mount_point_check (path, &fixture->rules, NULL);
+  g_assert_true (vf_mount_point_claim (second, NULL));
   g_assert_true (vf_mount_point_prepare (second, &fixture->rules, NULL));
   vf_mount_point_abandon (second);
   g_autofree char *name = vf_mount_point_read_name (path);
   g_assert_cmpstr (name, ==, "proj");
   g_assert_cmpuint (mode_of (path), ==, 0555);
+}
+
+typedef struct {
+  VfMountPoint *point;
+  gboolean abandon;
+  gint done; /* atomic */
+} Rival;
+
+/* Holds its claim long enough for the other one to come and wait. */
+static gpointer
+rival_run (gpointer data)
+{
+  Rival *rival = data;
+  g_usleep (200 * 1000);
+  g_atomic_int_set (&rival->done, TRUE);
+  if (rival->abandon)
+    vf_mount_point_abandon (rival->point);
+  vf_mount_point_free (rival->point);
+  return NULL;
+}
+
+/* Two that saw the same place free: the second waits until the first has done or failed; in the
+ * latter case it makes the directory again, which went with the first. */
+static void
+test_claims (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *path = below (fixture, "y/.venv");
+  g_autofree char *top = below (fixture, "y");
+  for (int abandon = 1; abandon >= 0; abandon--) {
+    Rival rival = {.abandon = abandon};
+    rival.point = vf_mount_point_check (path, &fixture->rules, NULL);
+    g_autoptr (VfMountPoint) second = vf_mount_point_check (path, &fixture->rules, NULL);
+    g_assert_true (vf_mount_point_claim (rival.point, NULL));
+    g_assert_true (vf_mount_point_prepare (rival.point, &fixture->rules, NULL));
+    GThread *thread = g_thread_new ("rival", rival_run, &rival);
+    g_assert_true (vf_mount_point_claim (second, NULL));
+    g_assert_true (g_atomic_int_get (&rival.done));
+    g_thread_join (thread);
+    g_assert_true (vf_mount_point_prepare (second, &fixture->rules, NULL));
+    g_autofree char *name = vf_mount_point_read_name (path);
+    g_assert_cmpstr (name, ==, "proj");
+    /* The sentinel of one that did not fail is another's: it stays. */
+    vf_mount_point_abandon (second);
+    g_assert_true (g_file_test (top, G_FILE_TEST_EXISTS) == !abandon);
+  }
+  g_assert_true (vf_mount_point_remove (path, NULL));
+  g_assert_false (g_file_test (top, G_FILE_TEST_EXISTS));
 }
 
 /* A file of that name that venvfs did not write is the user's. */
@@ -291,6 +348,7 @@ main (int argc, char **argv)
   ADD ("/mount-point/made", test_made);
   ADD ("/mount-point/given", test_given);
   ADD ("/mount-point/abandon", test_abandon);
+  ADD ("/mount-point/claims", test_claims);
   ADD ("/mount-point/foreign-sentinel", test_foreign_sentinel);
   ADD ("/mount-point/normalise", test_normalise);
   return g_test_run ();
