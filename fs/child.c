@@ -38,6 +38,25 @@ find_renamed (VfOverlay *overlay, const VfMarks *marks, VfChild *child)
   return TRUE;
 }
 
+/* Its image's id, unless something else is known or seen by it. */
+static guint64
+renamed_id (VfOverlay *overlay, const VfChild *child)
+{
+  VfUpperNode known;
+  VfImageNode shown;
+  guint64 plain = child->lower.id;
+  guint64 kept = vf_upper_find_unmarked (overlay->upper, child->st.st_ino);
+  if (kept != 0)
+    return kept;
+  if (vf_upper_get (overlay->upper, plain, &known)) {
+    if (known.ino == (guint64)child->st.st_ino)
+      return plain;
+  } else if (vf_image_find (overlay->newest, plain, &shown) == -ENOENT ||
+             vf_lower_is_covered (overlay, overlay->newest, &shown) == 1)
+    return plain;
+  return vf_lower_number_renamed (overlay, child->upper.pinned - 1u, plain, child->st.st_ino);
+}
+
 static void
 identify_directory (VfOverlay *overlay, const VfMarks *marks, gboolean below_is_directory,
                     VfChild *child)
@@ -47,7 +66,7 @@ identify_directory (VfOverlay *overlay, const VfMarks *marks, gboolean below_is_
   VfImage *below_image = child->image;
   child->image = NULL;
   if (marks->has_lower && find_renamed (overlay, marks, child)) {
-    child->id = child->lower.id;
+    child->lower.id = child->id = renamed_id (overlay, child);
     return;
   }
   if (marks->has_lower || marks->opaque || !below_is_directory)
@@ -56,20 +75,34 @@ identify_directory (VfOverlay *overlay, const VfMarks *marks, gboolean below_is_
   child->id = child->lower.id;
 }
 
-/* An id that is recorded for a file holds unless another object goes by it already: two copies of
- * one file, made behind the overlay's back, must not be taken for one. */
+/* The id that is recorded for a file, or 0 if another object is known by it already (two copies of
+ * one file, made behind the overlay's back, must not be taken for one), or if the image's node is
+ * seen elsewhere (since a switch brought it back). */
+static guint64
+recorded_id (VfOverlay *overlay, guint64 id, const VfChild *child)
+{
+  VfUpperNode known;
+  VfImageNode lower;
+  guint64 ino = child->st.st_ino;
+  if (vf_upper_get (overlay->upper, id, &known) && known.ino == ino)
+    return id;
+  if (child->below && vf_lower_plain_id (overlay, child->lower.id) == id)
+    id = child->lower.id;
+  else if (vf_image_find (overlay->newest, id, &lower) == 0 &&
+           vf_lower_is_covered (overlay, overlay->newest, &lower) == 0)
+    return 0;
+  return !vf_upper_get (overlay->upper, id, &known) || known.ino == ino ? id : 0;
+}
+
 static void
 identify_file (VfOverlay *overlay, const VfMarks *marks, VfChild *child)
 {
+  guint64 id = vf_upper_find_unmarked (overlay->upper, child->st.st_ino);
+  if (id == 0 && marks->id != 0)
+    id = recorded_id (overlay, marks->id, child);
+  if (id != 0)
+    child->id = id;
   child->image = NULL;
-  VfUpperNode known;
-  guint64 unmarked =
-      S_ISREG (child->st.st_mode) ? 0 : vf_upper_find_unmarked (overlay->upper, child->st.st_ino);
-  if (unmarked != 0)
-    child->id = unmarked;
-  if (marks->id != 0 &&
-      (!vf_upper_get (overlay->upper, marks->id, &known) || known.ino == (guint64)child->st.st_ino))
-    child->id = marks->id;
   if (marks->has_digest)
     child->upper.flags |= VF_UPPER_STUB;
 }
@@ -105,6 +138,8 @@ vf_child_find (VfOverlay *overlay, const VfNode *parent, int dir_fd, const char 
     if (result < 0 && result != -ENOENT)
       return result;
     out_child->below = result == 0;
+    if (result == 0)
+      vf_lower_number_child (overlay, parent->upper.id, parent->image, &out_child->lower);
     out_child->image = result == 0 ? parent->image : NULL;
   }
   if (dir_fd >= 0 && fstatat (dir_fd, name, &out_child->st, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -118,6 +153,16 @@ vf_child_find (VfOverlay *overlay, const VfNode *parent, int dir_fd, const char 
   out_child->id = out_child->upper.id = out_child->lower.id;
   out_child->directory = out_child->lower.type == VF_NODE_DIRECTORY;
   return 0;
+}
+
+VfNode
+vf_node_of_child (const VfChild *child)
+{
+  return (VfNode){.upper = child->upper,
+                  .present = (child->upper.flags & VF_UPPER_PRESENT) != 0,
+                  .image = child->image,
+                  .lower = child->lower,
+                  .directory = child->directory};
 }
 
 int

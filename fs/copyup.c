@@ -104,12 +104,20 @@ copyup_one_directory (VfOverlay *overlay, guint64 parent, const VfNode *node)
 }
 
 static int
-lower_parent_id (const VfNode *node, guint64 *out_id)
+lower_parent_id (VfOverlay *overlay, const VfNode *node, guint64 *out_id)
 {
-  VfImageNode parent;
-  int result = vf_image_get (node->image, node->lower.parent, &parent);
-  *out_id = parent.id;
-  return result;
+  return vf_lower_parent (overlay, node->image, &node->lower, out_id);
+}
+
+/* Since a switch, something else may stand where the image has the node. 1, 0 or -errno. */
+static int
+has_lost_its_place (VfOverlay *overlay, const VfNode *node)
+{
+  if (node->removed)
+    return 1;
+  if (overlay->shown->len == 1 || vf_lower_is_below_renamed (overlay, node->upper.id))
+    return 0;
+  return vf_lower_is_covered (overlay, node->image, &node->lower);
 }
 
 int
@@ -124,7 +132,7 @@ vf_copyup_directory (VfOverlay *overlay, guint64 id)
     if (node.present)
       break;
     g_array_append_val (absent, at);
-    result = lower_parent_id (&node, &at);
+    result = lower_parent_id (overlay, &node, &at);
     if (result < 0)
       return result;
   }
@@ -133,7 +141,7 @@ vf_copyup_directory (VfOverlay *overlay, guint64 id)
     guint64 parent;
     int result = vf_node_resolve (overlay, g_array_index (absent, guint64, absent->len - 1), &node);
     if (result == 0)
-      result = lower_parent_id (&node, &parent);
+      result = lower_parent_id (overlay, &node, &parent);
     if (result == 0)
       result = copyup_one_directory (overlay, parent, &node);
     if (result < 0)
@@ -214,12 +222,13 @@ make_stub (int fd, const VfImageNode *lower)
 }
 
 static int
-make_file (VfOverlay *overlay, const char *temporary, const VfNode *node, gboolean stub)
+make_file (VfOverlay *overlay, const char *temporary, const VfNode *node, guint64 plain_id,
+           gboolean stub)
 {
   VF_AUTOFD fd = vf_beneath_open (overlay->work_fd, temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (fd < 0)
     return fd;
-  int result = vf_mark_set_id (fd, node->upper.id);
+  int result = vf_mark_set_id (fd, plain_id);
   g_autoptr (VfDescriptor) descriptor = NULL;
   g_autoptr (GBytes) bytes = NULL;
   if (result == 0 && stub)
@@ -263,16 +272,22 @@ place_copy (VfOverlay *overlay, guint64 id, const char *temporary, guint16 flags
   int result = vf_node_resolve (overlay, id, &node);
   if (result < 0)
     return result;
-  if (node.removed) {
+  int lost = has_lost_its_place (overlay, &node);
+  if (lost < 0)
+    return lost;
+  if (lost) {
     char name[VF_NAME_BYTES];
     vf_orphan_name (id, name);
     if (renameat (overlay->work_fd, temporary, overlay->work_fd, name) < 0)
       return -errno;
+    /* One that only a switch has removed is not in the table. */
+    VfUpperNode orphan = {.id = id, .flags = VF_UPPER_ORPHAN | VF_UPPER_UNCOUNTED};
+    vf_upper_take (overlay->upper, &orphan, "", 0);
     vf_upper_set (overlay->upper, id, flags, 0);
   } else {
     VfUpperNode made = {.id = id, .ino = st.st_ino, .flags = flags | VF_UPPER_UNCOUNTED};
     g_autoptr (VfDescriptor) directory = NULL;
-    result = lower_parent_id (&node, &made.parent);
+    result = lower_parent_id (overlay, &node, &made.parent);
     if (result == 0)
       result = vf_copyup_directory (overlay, made.parent);
     if (result == 0)
@@ -284,7 +299,7 @@ place_copy (VfOverlay *overlay, guint64 id, const char *temporary, guint16 flags
     vf_upper_take (overlay->upper, &made, node.lower.name, 0);
   }
   vf_upper_set_ino (overlay->upper, id, st.st_ino);
-  if (S_ISLNK (st.st_mode))
+  if (S_ISLNK (st.st_mode) || vf_lower_plain_id (overlay, id) != id)
     vf_upper_keep_unmarked (overlay->upper, id);
   vf_descriptors_drop (overlay->descriptors, id);
   return 0;
@@ -292,7 +307,7 @@ place_copy (VfOverlay *overlay, guint64 id, const char *temporary, guint16 flags
 
 /* Holds: the node's turn. */
 static int
-make_copy (VfOverlay *overlay, const VfNode *node, VfCopyupDepth depth)
+make_copy (VfOverlay *overlay, const VfNode *node, guint64 plain_id, VfCopyupDepth depth)
 {
   gboolean symlink = node->lower.type == VF_NODE_SYMLINK;
   gboolean stub = depth == VF_COPYUP_STUB && node->lower.type == VF_NODE_FILE &&
@@ -300,7 +315,7 @@ make_copy (VfOverlay *overlay, const VfNode *node, VfCopyupDepth depth)
   char temporary[VF_NAME_BYTES];
   vf_temporary_name (overlay, temporary);
   int result = symlink ? make_symlink (overlay, temporary, &node->lower)
-                       : make_file (overlay, temporary, node, stub);
+                       : make_file (overlay, temporary, node, plain_id, stub);
   if (result == 0) {
     g_autoptr (GRWLockWriterLocker) locker = g_rw_lock_writer_locker_new (&overlay->tree);
     result = place_copy (overlay, node->upper.id, temporary,
@@ -376,13 +391,14 @@ vf_copyup_file_in_turn (VfOverlay *overlay, guint64 id, VfCopyupDepth depth)
   VfNode node;
   g_rw_lock_reader_lock (&overlay->tree);
   int result = vf_node_resolve (overlay, id, &node);
+  guint64 plain_id = vf_lower_plain_id (overlay, id);
   g_rw_lock_reader_unlock (&overlay->tree);
   if (result < 0)
     return result;
   if (node.directory)
     return -EISDIR;
   if (!node.present)
-    return make_copy (overlay, &node, depth);
+    return make_copy (overlay, &node, plain_id, depth);
   if ((node.upper.flags & VF_UPPER_STUB) && depth == VF_COPYUP_BYTES)
     return fill_stub (overlay, &node);
   return 0;

@@ -28,6 +28,7 @@
 G_BEGIN_DECLS
 
 typedef struct VfListings VfListings;
+typedef struct VfLowers VfLowers;
 typedef struct VfViews VfViews;
 
 struct VfOverlay {
@@ -35,7 +36,11 @@ struct VfOverlay {
   GPtrArray *images;  /* of VfImage: all that this mount has shown or has a renamed directory of;
                          none is taken out before the end, so a borrowed one stays [lock: images] */
   VfImage *newest;    /* what is shown; one of images [lock: tree] */
+  GArray *shown;      /* of guint: numbers in images of all that were shown, the newest last; an
+                         image that was shown again stands here twice [lock: tree] */
   VfStore *store;     /* referenced; constant as all below */
+  int environment_fd; /* holds aside/; -1: nothing can be set aside */
+  GHashTable *asides; /* id → descriptor, O_PATH: folders in aside/ [lock: tree] */
   int upper_fd;       /* O_PATH */
   int work_fd;        /* O_PATH */
   uid_t uid;          /* who owns image nodes */
@@ -49,6 +54,7 @@ struct VfOverlay {
   gint last_temporary;
 
   VfUpper *upper;
+  VfLowers *lowers;
   VfDescriptors *descriptors;
   VfListings *listings;
   VfViews *views;
@@ -95,6 +101,36 @@ void vf_temporary_name (VfOverlay *overlay, char out_name[VF_NAME_BYTES]);
 int vf_image_number (VfOverlay *overlay, const VfDigest *id);
 VfImage *vf_image_numbered (VfOverlay *overlay, guint number);
 
+/* ---- lower.c: image nodes by the ids that this mount gives them. All hold: tree */
+
+typedef struct {
+  VfImage *image; /* borrowed */
+  VfImageNode lower;
+  gboolean retired; /* what is shown has it no more, but for a renamed directory's sake */
+} VfLowerNode;
+
+VfLowers *vf_lowers_new (void);
+void vf_lowers_free (VfLowers *lowers);
+/* 0, -ENOENT when no image has it, or -EIO. */
+int vf_lower_find (VfOverlay *overlay, guint64 id, VfLowerNode *out_node);
+/* What @image has of that id. */
+int vf_lower_find_in (VfOverlay *overlay, VfImage *image, guint64 id, VfImageNode *out_lower);
+/* The id of the directory that holds @lower, whose id is this mount's. */
+int vf_lower_parent (VfOverlay *overlay, VfImage *image, const VfImageNode *lower, guint64 *out_id);
+/* Turns the id that @image gives @child into the one by which it is seen in @parent. */
+void vf_lower_number_child (VfOverlay *overlay, guint64 parent, VfImage *image, VfImageNode *child);
+/* The id of a renamed directory, @ino in the upper, when @plain is another's; @image by number. */
+guint64 vf_lower_number_renamed (VfOverlay *overlay, guint image, guint64 plain, guint64 ino);
+/* The image's own id. */
+guint64 vf_lower_plain_id (VfOverlay *overlay, guint64 id);
+/* 1 if the upper hides what @image has there, 0 if it is seen, -errno. */
+int vf_lower_is_covered (VfOverlay *overlay, VfImage *image, const VfImageNode *lower);
+/* Whether it is seen in a directory of an image that was renamed. */
+gboolean vf_lower_is_below_renamed (VfOverlay *overlay, guint64 id);
+/* After a switch: what stands elsewhere than where the newest image shows its id, or nowhere, keeps
+ * it; the image's node gets another. Holds: tree writing. */
+void vf_lowers_retire (VfOverlay *overlay);
+
 /* ---- child.c: which side a name in a directory is on */
 
 typedef struct {
@@ -115,6 +151,8 @@ int vf_child_find (VfOverlay *overlay, const VfNode *parent, int dir_fd, const c
 /* Opens the parent's directory as needed. */
 int
 vf_child_find_in (VfOverlay *overlay, const VfNode *parent, const char *name, VfChild *out_child);
+/* The child itself as a node. */
+VfNode vf_node_of_child (const VfChild *child);
 /* Checks a name that a caller gave: -EINVAL, -ENAMETOOLONG or 0. */
 int vf_name_check (const char *name);
 
@@ -166,6 +204,22 @@ void vf_lower_removed (VfOverlay *overlay, const VfChild *child);
 /* Deletes an object of work/, with the whiteouts in it if it is a directory. */
 void vf_work_delete (VfOverlay *overlay, const char *name, gboolean directory);
 
+/* ---- aside.c. Both hold: tree writing */
+
+typedef struct {
+  /* Called before what is seen at @path changes; @id: the node that is seen there now, 0 if none.
+   */
+  void (*about_to_change) (guint64 directory, const char *path, guint64 id, gpointer user_data);
+  gpointer user_data;
+} VfAsideWatch;
+/* Moves what the upper has at @paths to aside/<number>/. @next: what is going to be shown. */
+int vf_aside_take (VfOverlay *overlay, guint number, const char *const *paths, VfImage *next,
+                   const VfAsideWatch *watch);
+/* Moves all of aside/<number>/ back, and what stands in its place to aside/<into>/; if that is 0,
+ * what has no place stays where it is. @mounted: the kernel may know nodes. @watch: optional. */
+int vf_aside_bring_back (VfOverlay *overlay, guint number, guint into, gboolean mounted,
+                         const VfAsideWatch *watch);
+
 /* ---- listing.c */
 
 VfListings *vf_listings_new (void);
@@ -177,6 +231,8 @@ void vf_directory_lost (VfOverlay *overlay, guint64 directory, const char *name,
                         gboolean is_directory);
 /* The directory itself is gone. */
 void vf_listings_drop (VfListings *listings, guint64 directory);
+/* Another image is shown. */
+void vf_listings_clear (VfListings *listings);
 /* 1 if nothing is visible in it, 0 if something is, -errno. Holds: tree. */
 int vf_directory_is_empty (VfOverlay *overlay, const VfNode *node);
 int vf_child_is_empty (VfOverlay *overlay, const VfChild *child, const char *name);

@@ -89,12 +89,19 @@ listing_release (VfListings *listings, Listing *listing)
 }
 
 void
+vf_listings_clear (VfListings *listings)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&listings->lock);
+  while (listings->used.head)
+    listing_release (listings, listings->used.head->data);
+}
+
+void
 vf_listings_free (VfListings *listings)
 {
   if (!listings)
     return;
-  while (listings->used.head)
-    listing_release (listings, listings->used.head->data);
+  vf_listings_clear (listings);
   g_hash_table_unref (listings->by_directory);
   g_mutex_clear (&listings->lock);
   g_free (listings);
@@ -333,6 +340,7 @@ tell_entries (Telling *telling, Listing *listing, guint64 after)
       result = vf_image_get (node->image, index, &lower);
       if (result < 0)
         return result;
+      vf_lower_number_child (telling->overlay, node->upper.id, node->image, &lower);
       from_image = (Key){vf_name_hash (lower.name, lower.name_length), lower.name};
     }
     const Key *from_upper = born ? g_tree_node_key (born) : NULL;
@@ -356,10 +364,10 @@ tell_dots (Telling *telling, guint64 after)
   if (after < POSITION_DOT && !telling->func (".", &dot, POSITION_DOT, telling->user_data))
     return FALSE;
   dot.id = telling->node->upper.parent ? telling->node->upper.parent : VF_UPPER_ROOT;
-  VfImageNode parent;
+  guint64 parent;
   if (!telling->node->present && telling->node->image &&
-      vf_image_get (telling->node->image, telling->node->lower.parent, &parent) == 0)
-    dot.id = parent.id;
+      vf_lower_parent (telling->overlay, telling->node->image, &telling->node->lower, &parent) == 0)
+    dot.id = parent;
   dot.st.st_ino = dot.id;
   return after >= POSITION_DOTS || telling->func ("..", &dot, POSITION_DOTS, telling->user_data);
 }

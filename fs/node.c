@@ -40,22 +40,6 @@ vf_image_numbered (VfOverlay *overlay, guint number)
   return number < overlay->images->len ? overlay->images->pdata[number] : NULL;
 }
 
-/* In the newest image that has it. */
-static int
-find_lower (VfOverlay *overlay, guint64 id, VfNode *out_node)
-{
-  out_node->image = overlay->newest;
-  int result = vf_image_find (overlay->newest, id, &out_node->lower);
-  if (result != -ENOENT)
-    return result;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&overlay->images_lock);
-  for (guint i = overlay->images->len; result == -ENOENT && i-- > 0;) {
-    out_node->image = overlay->images->pdata[i];
-    result = vf_image_find (out_node->image, id, &out_node->lower);
-  }
-  return result;
-}
-
 static int
 resolve_present (VfOverlay *overlay, VfNode *node)
 {
@@ -65,7 +49,7 @@ resolve_present (VfOverlay *overlay, VfNode *node)
     return 0;
   VfImage *image =
       node->upper.pinned ? vf_image_numbered (overlay, node->upper.pinned - 1u) : overlay->newest;
-  int result = image ? vf_image_find (image, node->upper.id, &node->lower) : -ENOENT;
+  int result = image ? vf_lower_find_in (overlay, image, node->upper.id, &node->lower) : -ENOENT;
   if (result == -ENOENT)
     return 0;
   node->image = image;
@@ -84,12 +68,15 @@ vf_node_resolve (VfOverlay *overlay, guint64 id, VfNode *out_node)
   }
   if (id & VF_UPPER_BORN_BIT)
     return -ESTALE;
-  int result = find_lower (overlay, id, out_node);
-  if (result < 0) {
-    out_node->image = NULL;
+  VfLowerNode found;
+  int result = vf_lower_find (overlay, id, &found);
+  if (result < 0)
     return result == -ENOENT ? -ESTALE : result;
-  }
+  out_node->image = found.image;
+  out_node->lower = found.lower;
   out_node->directory = out_node->lower.type == VF_NODE_DIRECTORY;
+  if (found.retired && !vf_lower_is_below_renamed (overlay, id))
+    out_node->removed = TRUE;
   return 0;
 }
 
@@ -128,15 +115,13 @@ path_step (VfOverlay *overlay, GString *path, guint64 *id)
       return -ENOENT;
     parent = upper.parent;
   } else {
-    VfNode node = {0};
-    VfImageNode lower_parent;
-    int result = (*id & VF_UPPER_BORN_BIT) ? -ESTALE : find_lower (overlay, *id, &node);
+    VfLowerNode node;
+    int result = (*id & VF_UPPER_BORN_BIT) ? -ESTALE : vf_lower_find (overlay, *id, &node);
     if (result == 0)
-      result = vf_image_get (node.image, node.lower.parent, &lower_parent);
+      result = vf_lower_parent (overlay, node.image, &node.lower, &parent);
     if (result < 0)
       return result == -ENOENT ? -ESTALE : result;
     g_strlcpy (name, node.lower.name, sizeof name);
-    parent = lower_parent.id;
   }
   if (path->len > 0)
     g_string_prepend_c (path, '/');
@@ -156,13 +141,19 @@ vf_directory_open (VfOverlay *overlay, guint64 id, VfDescriptor **out_descriptor
   g_autoptr (GString) path = g_string_new (NULL);
   g_autoptr (VfDescriptor) base = NULL;
   guint64 at = id;
+  int base_fd = overlay->upper_fd;
   while (at != VF_UPPER_ROOT && !base) {
+    gpointer aside = g_hash_table_lookup (overlay->asides, &at);
+    if (aside) {
+      base_fd = GPOINTER_TO_INT (aside);
+      break;
+    }
     int result = path_step (overlay, path, &at);
     if (result < 0)
       return result;
     base = vf_descriptors_get (overlay->descriptors, at, VF_DESCRIPTOR_DIRECTORY);
   }
-  int fd = vf_beneath_open (base ? base->fd : overlay->upper_fd, path->len > 0 ? path->str : ".",
+  int fd = vf_beneath_open (base ? base->fd : base_fd, path->len > 0 ? path->str : ".",
                             O_PATH | O_DIRECTORY, 0);
   if (fd < 0)
     return fd == -ENOENT || fd == -ENOTDIR ? -ESTALE : fd;

@@ -83,6 +83,33 @@ choose_owner (VfOverlay *overlay, gboolean owner_is_mounter)
   }
 }
 
+/* What was set aside when the generation was left, and by a switch that was not completed. */
+static gboolean
+bring_back (VfOverlay *overlay, guint generation, GError **error)
+{
+  if (generation == 0)
+    return TRUE;
+  g_rw_lock_writer_lock (&overlay->tree);
+  int result = vf_aside_bring_back (overlay, generation, 0, FALSE, NULL);
+  g_rw_lock_writer_unlock (&overlay->tree);
+  return result == 0 ||
+         vf_error_errno (error, -result, "aside/%u: cannot be brought back into the upper",
+                         generation);
+}
+
+static void
+close_asides (VfOverlay *overlay)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, overlay->asides);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    int fd = GPOINTER_TO_INT (value);
+    vf_fd_clear (&fd);
+  }
+  g_hash_table_unref (overlay->asides);
+}
+
 VfOverlay *
 vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
 {
@@ -92,6 +119,8 @@ vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
   g_mutex_init (&overlay->images_lock);
   g_cond_init (&overlay->turns_changed);
   overlay->work_fd = -1;
+  overlay->environment_fd = fcntl (options->environment_fd, F_DUPFD_CLOEXEC, 3);
+  overlay->asides = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   overlay->upper_fd = open_directory (options->environment_fd, "upper", error);
   if (overlay->upper_fd >= 0)
     overlay->work_fd = open_directory (options->environment_fd, "work", error);
@@ -102,12 +131,17 @@ vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
   overlay->turns = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   overlay->images = g_ptr_array_new_with_free_func ((GDestroyNotify)vf_image_unref);
   overlay->newest = image;
+  overlay->shown = g_array_new (FALSE, TRUE, sizeof (guint));
+  g_array_set_size (overlay->shown, 1);
   g_ptr_array_add (overlay->images, vf_image_ref (image));
   overlay->store = vf_store_ref (options->store);
   overlay->upper = vf_upper_new ();
+  overlay->lowers = vf_lowers_new ();
   overlay->descriptors = vf_descriptors_new (MAX_DESCRIPTORS);
   overlay->listings = vf_listings_new ();
   overlay->views = vf_views_new (options->prompt, options->mount_point);
+  if (!bring_back (overlay, options->generation, error))
+    return NULL;
   return g_steal_pointer (&overlay);
 }
 
@@ -122,11 +156,15 @@ vf_overlay_free (VfOverlay *overlay)
   vf_listings_free (overlay->listings);
   vf_descriptors_free (overlay->descriptors);
   vf_upper_free (overlay->upper);
+  vf_lowers_free (overlay->lowers);
   g_clear_pointer (&overlay->store, vf_store_unref);
   g_clear_pointer (&overlay->images, g_ptr_array_unref);
+  g_clear_pointer (&overlay->shown, g_array_unref);
   g_clear_pointer (&overlay->turns, g_hash_table_unref);
   vf_fd_clear (&overlay->work_fd);
   vf_fd_clear (&overlay->upper_fd);
+  vf_fd_clear (&overlay->environment_fd);
+  close_asides (overlay);
   g_cond_clear (&overlay->turns_changed);
   g_mutex_clear (&overlay->images_lock);
   g_mutex_clear (&overlay->turns_lock);

@@ -38,6 +38,7 @@ typedef struct {
   const char *prompt;        /* for views; copied */
   const char *mount_point;   /* for views, as long as vf_overlay_set_mount_point() has not been
                                 called; copied */
+  guint generation;          /* of the image, whose aside/<n>/ is brought back; 0: none */
   gboolean owner_is_mounter; /* image nodes are owned by this process's uid and gid */
 } VfOverlayOptions;
 
@@ -63,6 +64,33 @@ void vf_overlay_free (VfOverlay *overlay);
 gboolean vf_overlay_set_mount_point (VfOverlay *overlay, const char *path);
 typedef void (*VfOverlayViewFunc) (guint64 id, gpointer user_data);
 void vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayViewFunc func, gpointer user_data);
+
+/* Goes over to another image (fs/switch.c). */
+typedef struct {
+  VfImage *image;               /* to be shown from now on; referenced */
+  guint aside;                  /* aside/<n>/ takes what is set aside; 0: nothing is */
+  const char *const *set_aside; /* paths whose objects in the upper, if any, are set aside;
+                                   NULL-terminated, or NULL */
+  guint bring_back;             /* then all of aside/<n>/ comes back; 0: nothing does */
+} VfSwitch;
+
+typedef struct {
+  guint64 directory;
+  char *name;
+} VfSwitchEntry;
+
+typedef struct {
+  GPtrArray *entries; /* of VfSwitchEntry: names at which another node is seen, or none any more */
+  GArray *nodes;      /* of guint64: nodes whose attributes, and directories whose list, changed */
+  GPtrArray *hidden;  /* of char *: what the image has new or changed and the upper hides */
+} VfSwitchEffect;
+
+/* The effect, with which the kernel is told before anybody is told that it is done, also when
+ * *@out_result is -errno: parts of the upper may then have been set aside, the image is the former
+ * one. -EINVAL: there is something to set aside, but no place. */
+VfSwitchEffect *vf_overlay_switch (VfOverlay *overlay, const VfSwitch *wanted, int *out_result);
+void vf_switch_effect_free (VfSwitchEffect *effect);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfSwitchEffect, vf_switch_effect_free)
 
 /* Counts: a lookup that is answered to the kernel adds one reference to an upper node;
  * vf_overlay_forget() takes @n. Free for image nodes. */

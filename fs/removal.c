@@ -57,11 +57,7 @@ vf_overlay_unlink (VfOverlay *overlay, guint64 parent, const char *name)
 int
 vf_child_is_empty (VfOverlay *overlay, const VfChild *child, const char *name)
 {
-  VfNode node = {.upper = child->upper,
-                 .present = (child->upper.flags & VF_UPPER_PRESENT) != 0,
-                 .image = child->image,
-                 .lower = child->lower,
-                 .directory = TRUE};
+  VfNode node = vf_node_of_child (child);
   if (node.present)
     vf_upper_take (overlay->upper, &child->upper, name, 0);
   return vf_directory_is_empty (overlay, &node);

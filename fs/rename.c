@@ -57,14 +57,11 @@ is_within (VfOverlay *overlay, guint64 id, guint64 ancestor)
 {
   while (id != ancestor) {
     VfNode node;
-    VfImageNode parent;
     if (id == VF_UPPER_ROOT || vf_node_resolve (overlay, id, &node) < 0)
       return FALSE;
     if (node.present)
       id = node.upper.parent;
-    else if (node.image && vf_image_get (node.image, node.lower.parent, &parent) == 0)
-      id = parent.id;
-    else
+    else if (!node.image || vf_lower_parent (overlay, node.image, &node.lower, &id) < 0)
       return FALSE;
   }
   return TRUE;
@@ -122,9 +119,12 @@ mark_directory (VfOverlay *overlay, const End *end, gboolean below_new_place)
   if (!path || number < 0)
     return -EIO;
   int result = vf_mark_set_lower (fd, vf_image_id (child->image), path);
-  if (result == 0)
-    vf_upper_pin (overlay->upper, child->id, (guint16)(number + 1));
-  return result;
+  if (result < 0)
+    return result;
+  vf_upper_pin (overlay->upper, child->id, (guint16)(number + 1));
+  /* Its id may be what something else is seen by, one day. */
+  vf_upper_keep_unmarked (overlay->upper, child->id);
+  return 0;
 }
 
 /* Gives the moved one an object in the upper and a record in the table, or says that it needs a

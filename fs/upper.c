@@ -155,12 +155,22 @@ vf_upper_place (VfUpper *upper, guint64 id, VfUpperNode *out_node, char out_name
   return TRUE;
 }
 
+static gboolean
+is_same_directory (VfUpper *upper, guint64 a, guint64 b)
+{
+  if (a == b)
+    return TRUE;
+  const Record *left = record_find (upper, a), *right = record_find (upper, b);
+  return left && right && left->ino != 0 && left->ino == right->ino;
+}
+
 gboolean
 vf_upper_stands_at (VfUpper *upper, guint64 id, guint64 parent, const char *name)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upper->lock);
   const Record *record = record_find (upper, id);
-  return record && record->parent == parent && strcmp (record->name, name) == 0;
+  return record && strcmp (record->name, name) == 0 &&
+         is_same_directory (upper, record->parent, parent);
 }
 
 void
@@ -313,6 +323,36 @@ vf_upper_adjust_n_directories (VfUpper *upper, guint64 id, gint32 by)
   Record *record = record_find (upper, id);
   if (record && record->n_directories >= 0)
     record->n_directories = MAX (record->n_directories + by, 0);
+}
+
+void
+vf_upper_clear_n_directories (VfUpper *upper)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upper->lock);
+  GHashTableIter iter;
+  gpointer record;
+  g_hash_table_iter_init (&iter, upper->records);
+  while (g_hash_table_iter_next (&iter, &record, NULL))
+    ((Record *)record)->n_directories = -1;
+}
+
+GPtrArray *
+vf_upper_places (VfUpper *upper)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upper->lock);
+  GPtrArray *places = g_ptr_array_new_with_free_func (g_free);
+  GHashTableIter iter;
+  gpointer key;
+  g_hash_table_iter_init (&iter, upper->records);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    const Record *record = key;
+    gsize length = strlen (record->name);
+    VfUpperPlace *place = g_malloc (sizeof *place + length + 1);
+    node_fill (record, &place->node);
+    memcpy (place->name, record->name, length + 1);
+    g_ptr_array_add (places, place);
+  }
+  return places;
 }
 
 gsize

@@ -52,7 +52,8 @@ gboolean vf_upper_get (VfUpper *upper, guint64 id, VfUpperNode *out_node);
  */
 gboolean
 vf_upper_place (VfUpper *upper, guint64 id, VfUpperNode *out_node, char out_name[VF_NAME_BYTES]);
-/* TRUE if @id is in the table and stands at exactly this place. */
+/* TRUE if @id is in the table and stands at exactly this place. A directory goes by two ids after
+ * it has begun to be merged with one of an image: the place is the same. */
 gboolean vf_upper_stands_at (VfUpper *upper, guint64 id, guint64 parent, const char *name);
 
 /* Adds @n_lookups to the record of node->id, making it if need be. A record that is there keeps its
@@ -80,6 +81,16 @@ gint32 vf_upper_n_directories (VfUpper *upper, guint64 id);
 void vf_upper_set_n_directories (VfUpper *upper, guint64 id, gint32 n);
 void vf_upper_adjust_n_directories (VfUpper *upper, guint64 id, gint32 by);
 
+/* Nothing is known any more of how many directories are in which. */
+void vf_upper_clear_n_directories (VfUpper *upper);
+
 gsize vf_upper_n_nodes (VfUpper *upper);
+
+/* All that is in the table: of VfUpperPlace. */
+typedef struct {
+  VfUpperNode node;
+  char name[];
+} VfUpperPlace;
+GPtrArray *vf_upper_places (VfUpper *upper);
 
 G_END_DECLS

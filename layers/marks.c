@@ -112,6 +112,18 @@ vf_mark_set_id (int fd, guint64 id)
   return set_mark (fd, ID, text);
 }
 
+static int
+remove_mark (int fd, const char *attribute)
+{
+  return fremovexattr (fd, attribute) < 0 && errno != ENODATA ? -errno : 0;
+}
+
+int
+vf_mark_remove_id (int fd)
+{
+  return remove_mark (fd, ID);
+}
+
 int
 vf_mark_set_digest (int fd, const VfDigest *digest)
 {
@@ -123,7 +135,7 @@ vf_mark_set_digest (int fd, const VfDigest *digest)
 int
 vf_mark_remove_digest (int fd)
 {
-  return fremovexattr (fd, DIGEST) < 0 && errno != ENODATA ? -errno : 0;
+  return remove_mark (fd, DIGEST);
 }
 
 int
@@ -133,6 +145,13 @@ vf_mark_set_lower (int fd, const VfDigest *image, const char *path)
   vf_digest_to_hex (image, hex);
   g_autofree char *value = g_strdup_printf ("%s:%s", hex, path);
   return set_mark (fd, LOWER, value);
+}
+
+int
+vf_marks_remove_hiding (int fd)
+{
+  int result = remove_mark (fd, OPAQUE);
+  return result < 0 ? result : remove_mark (fd, LOWER);
 }
 
 gboolean

@@ -39,9 +39,12 @@ int vf_marks_read (int dir_fd, const char *name, mode_t mode, VfMarks *out_marks
 /* On an open file or directory (not O_PATH); each 0 or -errno. */
 int vf_mark_set_opaque (int fd);
 int vf_mark_set_id (int fd, guint64 id);
+int vf_mark_remove_id (int fd);
 int vf_mark_set_digest (int fd, const VfDigest *digest);
 int vf_mark_remove_digest (int fd);
 int vf_mark_set_lower (int fd, const VfDigest *image, const char *path);
+/* Of a directory: it hides nothing of what is below any more. */
+int vf_marks_remove_hiding (int fd);
 
 /* Whether an attribute of this name is the overlay's own: never shown, never set for a caller. */
 gboolean vf_mark_is_own (const char *attribute);
