@@ -224,6 +224,12 @@ connection_ready (GObject *source, GAsyncResult *result, gpointer user_data)
     control->handler->changed (control->user_data);
     return;
   }
+  /* A client that left meanwhile: "closed" may have been emitted already, and never is again. */
+  if (g_dbus_connection_is_closed (connection)) {
+    g_object_unref (connection);
+    control->handler->changed (control->user_data);
+    return;
+  }
   g_ptr_array_add (control->connections, connection);
   g_signal_connect (connection, "closed", G_CALLBACK (connection_closed), control);
   g_dbus_connection_register_object (connection, VF_WIRE_PATH,

@@ -271,6 +271,35 @@ test_clients_are_counted (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (fixture->n_changes, ==, 1);
 }
 
+static gpointer
+greet_and_leave (gpointer socket_path)
+{
+  g_autofree char *address = g_strconcat ("unix:path=", (const char *)socket_path, NULL);
+  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_for_address_sync (
+      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, NULL);
+  if (connection != NULL)
+    g_dbus_connection_close_sync (connection, NULL, NULL);
+  return NULL;
+}
+
+/* Clients that are gone before the daemon, which is busy, has seen that they were let in. */
+static void
+test_hasty_clients (Fixture *fixture, gconstpointer data)
+{
+  for (int i = 0; i < 100; i++) {
+    GThread *thread = g_thread_new ("client", greet_and_leave, fixture->socket_path);
+    while (vf_control_n_clients (fixture->control) == 0)
+      g_main_context_iteration (NULL, TRUE);
+    g_thread_join (thread);
+    g_usleep (1000);
+    gint64 deadline = g_get_monotonic_time () + 10 * G_TIME_SPAN_SECOND;
+    while (vf_control_n_clients (fixture->control) != 0 && g_get_monotonic_time () < deadline)
+      if (!g_main_context_iteration (NULL, FALSE))
+        g_usleep (1000);
+    g_assert_cmpuint (vf_control_n_clients (fixture->control), ==, 0);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -282,5 +311,6 @@ main (int argc, char **argv)
   ADD ("/control/bad-requests", test_bad_requests);
   ADD ("/control/list-and-version", test_list_and_version);
   ADD ("/control/clients-are-counted", test_clients_are_counted);
+  ADD ("/control/hasty-clients", test_hasty_clients);
   return g_test_run ();
 }
