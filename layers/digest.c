@@ -1,5 +1,6 @@
 #include "layers/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@ struct VfHasher {
 VfHasher *
 vf_hasher_new (void)
 {
+  /* Else the first hash of a process reads openssl.cnf, in which there is nothing for us. */
+  OPENSSL_init_crypto (OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
   VfHasher *hasher = g_new0 (VfHasher, 1);
   hasher->context = EVP_MD_CTX_new ();
   hasher->algorithm = EVP_MD_fetch (NULL, "SHA256", NULL);

@@ -5,11 +5,12 @@
  *   3. `lock` exclusively, if that can be had within a second, else shared.
  *   4. Marking again: what was marked costs nothing, what is new is added. Beside writers all that
  *      is fresh is marked too.
- *   5. What refers goes before what it refers to, folder by folder, each made durable before the
- *      next: after a crash nothing that is in place refers to what is gone. Beside writers each
- *      thing is looked at again after its rename: a writer freshens a thing before he relies on it,
- *      so either the rename came first and he found it missing, or it is fresh now and is put back
- *      together with all it reaches, which is not yet taken.
+ *   5. What refers goes before what it refers to (deleted environments first of all), folder by
+ *      folder, each made durable before the next: after a crash nothing that is in place refers to
+ *      what is gone. Beside writers each thing is looked at again after its rename: a writer
+ *      freshens a thing before he relies on it, so either the rename came first and he found it
+ *      missing, or it is fresh now and is put back together with all it reaches, which is not yet
+ *      taken.
  *   6. The lock is released, and the trash emptied. */
 #include "layers/sweep.h"
 
@@ -437,7 +438,9 @@ mark_and_take (Sweep *sweep, GError **error)
   if (sweep->since != 0 && !vf_reach_add_fresh (sweep->reach, sweep->store, sweep->since, error))
     return FALSE;
   VfSweepResult *result = sweep->result;
-  return sweep_folder (sweep, "wheels", &wheels, &result->wheels, error) &&
+  /* Deleting an environment waits for no disk, but nothing it needs may go before it. */
+  return (sweep->dry_run || sync_folder (sweep, "envs", error)) &&
+         sweep_folder (sweep, "wheels", &wheels, &result->wheels, error) &&
          sweep_folder (sweep, "images", &images, &result->images, error) &&
          vf_folder_foreach (sweep->store, "bytecode", sweep_listings, sweep, error) &&
          sweep_folder (sweep, "packages", &packages, &result->packages, error) &&

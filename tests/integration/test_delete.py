@@ -13,7 +13,8 @@ def proj(world):
 
 
 def test_what_is_not_mounted(proj):
-    assert proj.venvfs("delete", "proj").out == "Deleted proj\n"
+    # On a slow disk the removal of what it held is left to gc.
+    assert proj.venvfs("delete", "proj").out in ("Deleted proj\n", "Deleted proj; 'venvfs gc' frees its disk\n")
     assert not (proj.store / "envs" / "proj").exists()
     again = proj.venvfs("delete", "proj", check=1)
     assert again.err.startswith("venvfs: proj: no such environment")
