@@ -115,7 +115,7 @@ typedef struct {
   const VfFetch *fetch;
   VfPip *pip;
   VfProgress *progress;
-  gint *done; /* of all groups, atomic */
+  gint *begun; /* of all groups, atomic */
   guint total;
   char *directory, *list_path;
   GPtrArray *pieces; /* of this group; borrowed */
@@ -138,10 +138,12 @@ static void
 on_download_line (const char *line, gpointer user_data)
 {
   Download *download = user_data;
-  if (!strstr (line, "Downloading ") && !strstr (line, "Using cached "))
-    return;
-  gint done = g_atomic_int_add (download->done, 1);
-  vf_progress_update (download->progress, MIN ((guint)done, download->total), download->total);
+  if (line && (strstr (line, "Downloading ") || strstr (line, "Using cached ")))
+    g_atomic_int_inc (download->begun);
+  else if (!line)
+    vf_progress_set_bytes (download->progress, vf_pip_downloaded_bytes (download->pip));
+  gint begun = g_atomic_int_get (download->begun);
+  vf_progress_update (download->progress, (guint)MAX (begun - 1, 0), download->total);
 }
 
 /* "name @ URL#sha256=…": pip checks the hash, and asks nothing of the other lines. */
@@ -260,7 +262,7 @@ download_pieces (const VfFetch *fetch, VfPip *pip, GPtrArray *remote, GError **e
   g_autoptr (VfProgress) progress =
       vf_progress_new (fetch->output, "Downloading", VF_PROGRESS_ITEMS, "wheel");
   guint n = CLAMP (remote->len / ITEMS_PER_DOWNLOAD, 1, MAX_DOWNLOADS);
-  gint done = 0;
+  gint begun = 0;
   g_autoptr (GArray) downloads = g_array_new (FALSE, TRUE, sizeof (Download));
   g_array_set_clear_func (downloads, download_clear);
   for (guint i = 0; i < n; i++) {
@@ -268,7 +270,7 @@ download_pieces (const VfFetch *fetch, VfPip *pip, GPtrArray *remote, GError **e
         .fetch = fetch,
         .pip = pip,
         .progress = progress,
-        .done = &done,
+        .begun = &begun,
         .total = remote->len,
         .pieces = g_ptr_array_new (),
     };
@@ -280,6 +282,18 @@ download_pieces (const VfFetch *fetch, VfPip *pip, GPtrArray *remote, GError **e
 }
 
 /* --- build */
+
+typedef struct {
+  VfProgress *progress;
+  guint done, total;
+} Build;
+
+static void
+on_build_line (const char *line, gpointer user_data)
+{
+  Build *build = user_data;
+  vf_progress_update (build->progress, build->done, build->total);
+}
 
 static char *
 only_wheel_in (const char *directory)
@@ -293,9 +307,9 @@ only_wheel_in (const char *directory)
 }
 
 static gboolean
-build_piece (const VfFetch *fetch, VfPip *pip, Piece *piece, guint number, GError **error)
+build_piece (const VfFetch *fetch, VfPip *pip, Piece *piece, Build *build, GError **error)
 {
-  g_autofree char *directory = g_strdup_printf ("%s/build-%u", fetch->tmp_path, number);
+  g_autofree char *directory = g_strdup_printf ("%s/build-%u", fetch->tmp_path, build->done);
   g_autoptr (GPtrArray) arguments = g_ptr_array_new ();
   const char *fixed[] = {"wheel",       "--no-input", "--no-deps",
                          "--wheel-dir", directory,    piece->item->build};
@@ -304,7 +318,7 @@ build_piece (const VfFetch *fetch, VfPip *pip, Piece *piece, guint number, GErro
   for (gsize i = 0; fetch->locations[i]; i++)
     g_ptr_array_add (arguments, (gpointer)fetch->locations[i]);
   g_ptr_array_add (arguments, NULL);
-  if (!vf_pip_run (pip, (const char *const *)arguments->pdata, FALSE, NULL, NULL, error))
+  if (!vf_pip_run (pip, (const char *const *)arguments->pdata, FALSE, on_build_line, build, error))
     return FALSE;
   piece->path = only_wheel_in (directory);
   if (!piece->path)
@@ -317,11 +331,10 @@ build_pieces (const VfFetch *fetch, VfPip *pip, GPtrArray *sources, GError **err
 {
   g_autoptr (VfProgress) progress =
       vf_progress_new (fetch->output, "Building", VF_PROGRESS_ITEMS, "wheel");
-  for (guint i = 0; i < sources->len; i++) {
-    vf_progress_update (progress, i, sources->len);
-    if (!build_piece (fetch, pip, sources->pdata[i], i, error))
+  Build build = {progress, 0, sources->len};
+  for (; build.done < sources->len; build.done++)
+    if (!build_piece (fetch, pip, sources->pdata[build.done], &build, error))
       return FALSE;
-  }
   return TRUE;
 }
 

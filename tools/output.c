@@ -7,8 +7,11 @@
 
 #include "layers/error.h"
 
+/* Erases the progress bar that may stand on the line. */
+#define CLEAR_LINE "\r\033[K"
+
 struct VfOutput {
-  gboolean json, quiet, colour;
+  gboolean json, quiet, colour, terminal;
   JsonObject *result; /* owned; NULL until asked for */
   GMutex lock;        /* of warnings */
   GPtrArray *warnings;
@@ -21,8 +24,8 @@ vf_output_new (gboolean json, gboolean quiet)
   const char *term = g_getenv ("TERM");
   output->json = json;
   output->quiet = quiet;
-  output->colour =
-      isatty (STDERR_FILENO) && !g_getenv ("NO_COLOR") && g_strcmp0 (term, "dumb") != 0;
+  output->terminal = isatty (STDERR_FILENO) && g_strcmp0 (term, "dumb") != 0;
+  output->colour = output->terminal && !g_getenv ("NO_COLOR");
   output->warnings = g_ptr_array_new_with_free_func (g_free);
   g_mutex_init (&output->lock);
   return output;
@@ -107,9 +110,11 @@ vf_output_warning (VfOutput *output, const char *format, ...)
   va_end (args);
   g_mutex_lock (&output->lock);
   g_ptr_array_add (output->warnings, text);
-  if (!output->quiet)
+  if (!output->quiet) {
+    fputs (output->terminal ? CLEAR_LINE : "", stderr);
     put_line (stderr,
               output->colour ? "venvfs: \033[33mwarning:\033[0m " : "venvfs: warning: ", text);
+  }
   g_mutex_unlock (&output->lock);
 }
 

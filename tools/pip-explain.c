@@ -22,6 +22,9 @@ vf_pip_is_offline (const char *text)
       "NameResolutionError",
       "ProxyError",
       "Connection refused",
+      "Read timed out",
+      "Connection broken",
+      "Connection reset by peer",
   };
   for (gsize i = 0; i < G_N_ELEMENTS (signs); i++)
     if (strstr (text, signs[i]))
@@ -211,12 +214,13 @@ explain_simple (const char *text, const char *python, GError **error)
   return unsupported || wheel || (older && wanted) || malformed;
 }
 
-/* The first line that says ERROR:, else the last one of all (of a traceback: the exception). */
+/* The first line that says ERROR:, else the last one of all (of a traceback, before which pip says
+ * "ERROR: Exception:", the exception). */
 static gboolean
 explain_other (const char *text, GError **error)
 {
   g_autofree char *line = between (text, "ERROR: ", "");
-  if (!line || !*line) {
+  if (!line || !*line || strcmp (line, "Exception:") == 0) {
     g_autofree char *copy = g_strchomp (g_strdup (text));
     const char *last = strrchr (copy, '\n');
     g_free (line);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "tools/pip-explain.h"
 
 #define MAX_OUTPUT_BYTES (64 * 1024 * 1024)
+#define TICK_MSEC        100
 
 /* argv: -c, directory of pip, what pip gets. */
 static const char pip_start[] = "import runpy, sys\n"
@@ -156,6 +158,15 @@ deliver_lines (GString *text, gsize from, VfPipLine on_line, gpointer user_data)
   }
 }
 
+/* Until there is something to read, or the end. */
+static void
+tick (int fd, VfPipLine on_line, gpointer user_data)
+{
+  struct pollfd wait = {.fd = fd, .events = POLLIN};
+  while (poll (&wait, 1, TICK_MSEC) == 0)
+    on_line (NULL, user_data);
+}
+
 /* Reads to the end; what is beyond MAX_OUTPUT_BYTES is read and dropped. */
 static void
 read_output (int fd, GString *text, VfPipLine on_line, gpointer user_data)
@@ -163,6 +174,8 @@ read_output (int fd, GString *text, VfPipLine on_line, gpointer user_data)
   gsize delivered = 0;
   char buffer[16384];
   for (;;) {
+    if (on_line)
+      tick (fd, on_line, user_data);
     ssize_t n = read (fd, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR)
       continue;
@@ -264,6 +277,37 @@ vf_pip_run (VfPip *pip, const char *const *arguments, gboolean needs_constraints
   prepend_passed_over (text, log_path);
   g_autofree char *python = g_strdup_printf ("Python %s", pip->interpreter->version);
   return vf_pip_explain (text->str, python, error);
+}
+
+/* Bytes of the files in @directory, those of directories in it not. */
+static guint64
+size_of_files (const char *directory)
+{
+  guint64 bytes = 0;
+  g_autoptr (GDir) dir = g_dir_open (directory, 0, NULL);
+  const char *name;
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *path = g_build_filename (directory, name, NULL);
+    struct stat st;
+    if (stat (path, &st) == 0 && S_ISREG (st.st_mode))
+      bytes += (guint64)st.st_size;
+  }
+  return bytes;
+}
+
+guint64
+vf_pip_downloaded_bytes (const VfPip *pip)
+{
+  guint64 bytes = 0;
+  g_autoptr (GDir) dir = g_dir_open (pip->tmp_path, 0, NULL);
+  const char *name;
+  while (dir && (name = g_dir_read_name (dir))) {
+    if (!g_str_has_prefix (name, "pip-unpack-"))
+      continue;
+    g_autofree char *path = g_build_filename (pip->tmp_path, name, NULL);
+    bytes += size_of_files (path);
+  }
+  return bytes;
 }
 
 gboolean

@@ -22,8 +22,13 @@ VfPip *vf_pip_new (VfStore *store, const VfInterpreter *interpreter, const VfDig
 void vf_pip_free (VfPip *pip);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfPip, vf_pip_free)
 
-/* Called for each line that pip prints, on the thread that runs it. */
+/* Called for each line that pip prints, and with NULL ten times a second while it prints none, on
+ * the thread that runs it. */
 typedef void (*VfPipLine) (const char *line, gpointer user_data);
+
+/* How much the pips that run now have downloaded: until each ends, it lies in temporary
+ * directories. */
+guint64 vf_pip_downloaded_bytes (const VfPip *pip);
 
 /* Runs `pip ARGUMENTS…` and waits. Any failure of pip's is one line (pip-explain.h). Interruptible
  * (VF_ERROR_CANCELLED); thread-safe.

@@ -7,7 +7,7 @@
 
 #define QUIET_USEC    500000
 #define REDRAW_USEC   100000
-#define PLAIN_USEC    10000000
+#define PLAIN_USEC    10000000 /* without a terminal: to the first line, and from line to line */
 #define MAX_COLUMNS   80
 #define BAR_WIDTH     24
 #define MIN_BAR_WIDTH 8
@@ -19,6 +19,7 @@ struct VfProgress {
   gint64 start_usec;
   GMutex lock; /* of what follows */
   gint64 next_usec;
+  guint64 bytes;
   gboolean drawn;
 };
 
@@ -32,7 +33,7 @@ vf_progress_new (VfOutput *output, const char *label, VfProgressUnit unit, const
   progress->enabled = !vf_output_is_json (output) && !vf_output_is_quiet (output);
   progress->terminal = isatty (STDERR_FILENO) && g_strcmp0 (g_getenv ("TERM"), "dumb") != 0;
   progress->start_usec = g_get_monotonic_time ();
-  progress->next_usec = progress->start_usec + QUIET_USEC;
+  progress->next_usec = progress->start_usec + (progress->terminal ? QUIET_USEC : PLAIN_USEC);
   g_mutex_init (&progress->lock);
   return progress;
 }
@@ -49,33 +50,35 @@ vf_progress_free (VfProgress *progress)
 }
 
 static char *
-render_figures (VfProgressUnit unit, const char *items, guint64 done, guint64 total)
+render_figures (const VfProgressState *state)
 {
-  if (unit == VF_PROGRESS_BYTES) {
+  guint64 done = state->total ? MIN (state->done, state->total) : state->done;
+  if (state->unit == VF_PROGRESS_BYTES) {
     g_autofree char *done_text = vf_output_bytes (done);
-    g_autofree char *total_text = vf_output_bytes (total);
-    return total ? g_strdup_printf ("%s of %s", done_text, total_text)
-                 : g_steal_pointer (&done_text);
+    g_autofree char *total_text = vf_output_bytes (state->total);
+    return state->total ? g_strdup_printf ("%s of %s", done_text, total_text)
+                        : g_steal_pointer (&done_text);
   }
-  if (!done && !total)
+  if (!done && !state->total)
     return g_strdup ("…");
-  g_autofree char *count = vf_output_count (total ? total : done, items, NULL);
-  if (!total)
-    return g_steal_pointer (&count);
-  return g_strdup_printf ("%" G_GUINT64_FORMAT " of %s", done, count);
+  g_autofree char *count = vf_output_count (state->total ? state->total : done, state->items, NULL);
+  g_autofree char *bytes = vf_output_bytes (state->bytes);
+  g_autofree char *of =
+      state->total ? g_strdup_printf ("%" G_GUINT64_FORMAT " of ", done) : g_strdup ("");
+  return g_strconcat (of, count, state->bytes ? ", " : NULL, bytes, NULL);
 }
 
 char *
-vf_progress_render (const char *label, VfProgressUnit unit, const char *items, guint64 done,
-                    guint64 total, gint64 elapsed_usec, guint columns)
+vf_progress_render (const VfProgressState *state, guint columns)
 {
-  g_autofree char *figures = render_figures (unit, items, MIN (done, total ? total : done), total);
-  g_autofree char *seconds = g_strdup_printf ("%" G_GINT64_FORMAT " s", elapsed_usec / 1000000);
-  GString *line = g_string_new (label);
-  gsize text = strlen (label) + strlen (figures) + strlen (seconds) + 6;
-  if (total && text + MIN_BAR_WIDTH < columns) {
+  g_autofree char *figures = render_figures (state);
+  g_autofree char *seconds =
+      g_strdup_printf ("%" G_GINT64_FORMAT " s", state->elapsed_usec / 1000000);
+  GString *line = g_string_new (state->label);
+  gsize text = strlen (state->label) + strlen (figures) + strlen (seconds) + 6;
+  if (state->bar && state->total && text + MIN_BAR_WIDTH < columns) {
     guint width = MIN (BAR_WIDTH, columns - (guint)text - 1);
-    guint filled = (guint)((double)MIN (done, total) / (double)total * width);
+    guint filled = (guint)((double)MIN (state->done, state->total) / (double)state->total * width);
     g_string_append (line, " [");
     for (guint i = 0; i < width; i++)
       g_string_append_c (line, i < filled ? '#' : '.');
@@ -97,6 +100,14 @@ terminal_columns (void)
 }
 
 void
+vf_progress_set_bytes (VfProgress *progress, guint64 bytes)
+{
+  g_mutex_lock (&progress->lock);
+  progress->bytes = bytes;
+  g_mutex_unlock (&progress->lock);
+}
+
+void
 vf_progress_update (VfProgress *progress, guint64 done, guint64 total)
 {
   if (!progress->enabled)
@@ -104,9 +115,18 @@ vf_progress_update (VfProgress *progress, guint64 done, guint64 total)
   gint64 now = g_get_monotonic_time ();
   g_mutex_lock (&progress->lock);
   if (now >= progress->next_usec) {
-    g_autofree char *line = vf_progress_render (
-        progress->label, progress->unit, progress->items, done, total, now - progress->start_usec,
-        progress->terminal ? terminal_columns () : MAX_COLUMNS - 1);
+    VfProgressState state = {
+        .label = progress->label,
+        .items = progress->items,
+        .unit = progress->unit,
+        .done = done,
+        .total = total,
+        .bytes = progress->bytes,
+        .elapsed_usec = now - progress->start_usec,
+        .bar = progress->terminal,
+    };
+    g_autofree char *line =
+        vf_progress_render (&state, progress->terminal ? terminal_columns () : MAX_COLUMNS - 1);
     fprintf (stderr, progress->terminal ? "\r\033[K%s" : "%s\n", line);
     fflush (stderr);
     progress->drawn = TRUE;

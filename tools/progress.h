@@ -1,8 +1,9 @@
 /* Progress of one long step: a bar on a terminal, plain lines elsewhere, on stderr.
  *
  * Nothing shows in the first half second, since most steps end before it; nothing with --quiet or
- * --json. A bar is redrawn at most ten times a second and erased at the end; without a terminal a
- * line is printed every ten seconds, so that a log tells that something happens. 80 columns. */
+ * --json. A bar is redrawn at most ten times a second and erased at the end, or by a warning that
+ * comes meanwhile (output.c); without a terminal a line is printed every ten seconds, so that a log
+ * tells that something happens. 80 columns. */
 #pragma once
 
 #include "tools/output.h"
@@ -21,11 +22,21 @@ VfProgress *
 vf_progress_new (VfOutput *output, const char *label, VfProgressUnit unit, const char *items);
 /* @total 0: not known yet. Cheap; from any thread. */
 void vf_progress_update (VfProgress *progress, guint64 done, guint64 total);
+/* How much has come of what @total counts otherwise; shown from the next update on. */
+void vf_progress_set_bytes (VfProgress *progress, guint64 bytes);
 void vf_progress_free (VfProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfProgress, vf_progress_free)
 
-/* The line for @done of @total, at most @columns wide; pure, for the tests. The caller frees. */
-char *vf_progress_render (const char *label, VfProgressUnit unit, const char *items, guint64 done,
-                          guint64 total, gint64 elapsed_usec, guint columns);
+/* What a line says. */
+typedef struct {
+  const char *label, *items;
+  VfProgressUnit unit;
+  guint64 done, total; /* total 0: not known */
+  guint64 bytes;       /* 0: not known, or what is counted already */
+  gint64 elapsed_usec;
+  gboolean bar; /* if it fits */
+} VfProgressState;
+/* The line for @state, at most @columns wide; pure, for the tests. The caller frees. */
+char *vf_progress_render (const VfProgressState *state, guint columns);
 
 G_END_DECLS

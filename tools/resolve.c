@@ -119,15 +119,20 @@ scan_request (const VfInterpreter *interpreter, const VfRequest *request, GError
 
 /* --- asking */
 
+typedef struct {
+  const VfPip *pip;
+  VfProgress *progress;
+  guint64 done;
+} ResolverWatch;
+
 static void
 on_resolver_line (const char *line, gpointer user_data)
 {
-  struct {
-    VfProgress *progress;
-    guint64 done;
-  } *watch = user_data;
-  if (strstr (line, "Collecting ") || strstr (line, "Requirement already"))
+  ResolverWatch *watch = user_data;
+  if (line && (strstr (line, "Collecting ") || strstr (line, "Requirement already")))
     watch->done++;
+  else if (!line) /* where an index does not give metadata apart, wheels are downloaded for it */
+    vf_progress_set_bytes (watch->progress, vf_pip_downloaded_bytes (watch->pip));
   vf_progress_update (watch->progress, watch->done, 0);
 }
 
@@ -157,10 +162,8 @@ ask_pip (const VfFetch *fetch, VfPip *pip, const VfRequest *request, GError **er
   add_all (arguments, NULL, request->packages);
   g_ptr_array_add (arguments, NULL);
 
-  struct {
-    VfProgress *progress;
-    guint64 done;
-  } watch = {vf_progress_new (fetch->output, "Resolving", VF_PROGRESS_ITEMS, "package"), 0};
+  ResolverWatch watch = {
+      pip, vf_progress_new (fetch->output, "Resolving", VF_PROGRESS_ITEMS, "package"), 0};
   gboolean ok = vf_pip_run (pip, (const char *const *)arguments->pdata, TRUE, on_resolver_line,
                             &watch, error);
   vf_progress_free (watch.progress);

@@ -74,6 +74,13 @@ static const struct {
      VF_ERROR_INVALID, "pip: Directory './w' is not installable"},
     {"Traceback (most recent call last):\n  File x\nKeyError: 'a'\n", vf_error_quark,
      VF_ERROR_INVALID, "pip: KeyError: 'a'"},
+    {"ERROR: Exception:\nTraceback (most recent call last):\n  File x\nKeyError: 'a'\n",
+     vf_error_quark, VF_ERROR_INVALID, "pip: KeyError: 'a'"},
+    {"ERROR: Exception:\nTraceback (most recent call last):\n  File x\n"
+     "urllib3.exceptions.ReadTimeoutError: HTTPConnectionPool(host='i'): Read timed out.\n",
+     vf_error_quark, VF_ERROR_FAILED,
+     "no package index can be reached; check the network and proxy, or use --no-index "
+     "--find-links DIR (pip: urllib3.exceptions.ReadTimeoutError: "},
     {"\nUsage:\n  pip install\n\nno such option: --report\n", vf_error_quark, VF_ERROR_FAILED,
      "pip: the one that Python 3.13.0 carries is too old to resolve"},
     {"", vf_error_quark, VF_ERROR_INVALID, "pip: it failed"},
