@@ -100,7 +100,7 @@ vf_bytecode_parse (GBytes *bytes, const VfPackage *package, const char *what, GE
   guint64 count = length < HEAD_BYTES ? 0 : get_u32 (data + sizeof magic);
   if (length != HEAD_BYTES + count * ENTRY_BYTES || memcmp (data, magic, sizeof magic) != 0 ||
       !parse_entries (bytecode, data + HEAD_BYTES, (guint32)count, package)) {
-    vf_error_set (error, VF_ERROR_DAMAGED, "%s: not a valid bytecode listing; run `venvfs fsck`",
+    vf_error_set (error, VF_ERROR_DAMAGED, "%s: not a valid bytecode listing; run 'venvfs fsck'",
                   what);
     return NULL;
   }

@@ -131,7 +131,7 @@ vf_environment_open (VfStore *store, const char *name, GError **error)
       openat (vf_store_fd (store), relative, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT)
     vf_error_set (error, VF_ERROR_NOT_FOUND,
-                  "%s: no such environment; `venvfs list` shows those there are", name);
+                  "%s: no such environment; 'venvfs list' shows those there are", name);
   else if (fd < 0)
     vf_error_errno (error, errno, "%s/%s: cannot open", vf_store_path (store), relative);
   if (fd < 0)

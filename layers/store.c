@@ -114,7 +114,7 @@ check_format (int fd, const char *path, GError **error)
                         : 0;
   if (version == 0 || strcmp (end, "\n") != 0)
     return vf_error_set (error, VF_ERROR_INVALID,
-                         "%s: its file `format` is not a store's; name another with --store", path);
+                         "%s: its file 'format' is not a store's; name another with --store", path);
   if (version > VF_STORE_FORMAT)
     return vf_error_set (error, VF_ERROR_NEWER,
                          "%s: a store of format %" G_GUINT64_FORMAT

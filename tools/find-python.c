@@ -1,6 +1,7 @@
 #include "tools/find-python.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,8 @@
 #include "layers/error.h"
 
 #define MAX_VERSION_FILE_BYTES 4096
+#define OLDEST_MAJOR           3
+#define OLDEST_MINOR           8
 
 gboolean
 vf_find_python_is_version (const char *request)
@@ -48,6 +51,12 @@ version_in_name (const char *name)
         vf_find_python_is_version (name + strlen (prefixes[i])))
       return name + strlen (prefixes[i]);
   return NULL;
+}
+
+static gboolean
+is_path (const char *request)
+{
+  return strchr (request, '/') || strcmp (request, ".") == 0 || strcmp (request, "..") == 0;
 }
 
 static gboolean
@@ -239,7 +248,7 @@ vf_find_python_candidates (const char *request)
     add_from_path (candidates, "python");
     return candidates;
   }
-  if (strchr (request, '/') || strcmp (request, ".") == 0 || strcmp (request, "..") == 0) {
+  if (is_path (request)) {
     g_autofree char *path = g_canonicalize_filename (request, NULL);
     if (g_file_test (path, G_FILE_TEST_IS_DIR))
       add_from_prefix (candidates, path);
@@ -301,14 +310,26 @@ versions_here (VfStore *store)
   return g_strjoinv (", ", (char **)versions->pdata);
 }
 
+/* "2.7", "3.7.16": of which there may well be one, but none to use. */
 static gboolean
-report_not_found (VfStore *store, const char *request, GError **error)
+is_too_old (const char *version)
 {
-  if (request && strchr (request, '/'))
+  unsigned major = 0, minor = 0;
+  int n = sscanf (version, "%u.%u", &major, &minor);
+  return major < OLDEST_MAJOR || (n == 2 && major == OLDEST_MAJOR && minor < OLDEST_MINOR);
+}
+
+static gboolean
+report_not_found (VfStore *store, const char *request, const char *version, GError **error)
+{
+  if (request && is_path (request))
     return vf_error_set (error, VF_ERROR_NOT_FOUND,
                          "%s: no Python here; give an executable or a directory with bin/python",
                          request);
   g_autofree char *here = versions_here (store);
+  if (version && is_too_old (version))
+    return vf_error_set (error, VF_ERROR_INVALID, "%s: Python 3.8 or newer is needed; %s%s",
+                         request, *here ? "there are " : "there is none", here);
   return vf_error_set (error, VF_ERROR_NOT_FOUND,
                        "%s: no such Python was found; %s%s; install it, or give its path with "
                        "--python",
@@ -328,7 +349,11 @@ vf_find_python (VfStore *store, const char *request, GError **error)
   if (pinned)
     request = pinned;
   g_autoptr (GPtrArray) candidates = vf_find_python_candidates (request);
-  const char *version = request && !strchr (request, '/') ? version_in_name (request) : NULL;
+  const char *version = request && !is_path (request) ? version_in_name (request) : NULL;
+  if (version && is_too_old (version)) {
+    report_not_found (store, request, version, error);
+    return NULL;
+  }
   g_autoptr (GError) first = NULL;
   for (guint i = 0; i < candidates->len; i++) {
     g_autofree char *path = resolve_script (candidates->pdata[i]);
@@ -343,6 +368,6 @@ vf_find_python (VfStore *store, const char *request, GError **error)
   if (first)
     g_propagate_error (error, g_steal_pointer (&first));
   else
-    report_not_found (store, request, error);
+    report_not_found (store, request, version, error);
   return NULL;
 }

@@ -140,9 +140,17 @@ def test_no_network(house):
     ("no-such-python", "no-such-python: no such Python was found"),
     ("./nothing", "./nothing: no Python here"),
     ("/dev/null", "/dev/null: no Python here"),
+    (".", ".: no Python here"),
 ])
 def test_missing_interpreter(house, python, words):
     refused(house, "--python", python, "lib", words=words, code="not-found")
+
+
+@pytest.mark.parametrize("version", ["2", "2.7", "3.7", "3.7.16", "python3.6"])
+def test_too_old_interpreter(house, version):
+    """Whether one is there or not: no other is taken, and what is needed is said."""
+    message = refused(house, "--python", version, "lib", words="8 or newer is needed", code="invalid")
+    assert message.startswith(f"{version}: Python 3.8 or newer is needed; there ")
 
 
 def test_broken_interpreter(house):

@@ -262,6 +262,24 @@ def test_interrupted_while_resolving(house):
     assert list(house.store.glob("tmp/*")) == []
 
 
+def test_every_way_to_name_a_python(house):
+    """A version, a name on PATH, a path, a directory, an environment, a version of pyenv."""
+    python = house.python
+    folder = house.root / "pyenv" / "versions" / "mine" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python3").symlink_to(python.path)
+    (house.root / "bin").mkdir()
+    (house.root / "bin" / f"python{python.minor}").symlink_to(python.path)
+    house.environment["PATH"] = f"{house.root}/bin:{house.environment['PATH']}"
+    house.environment["PYENV_ROOT"] = str(house.root / "pyenv")
+    version = "%d.%d.%d" % python.version
+    house.run(python.path, "-m", "venv", "--without-pip", "venv")
+    names = [python.minor, version, f"python{python.minor}", python.path, "./venv", "venv/bin/python", "mine"]
+    for number, name in enumerate(names):
+        result = house.venvfs("create", f"env-{number}", "--without-pip", "--json", "--python", name).result
+        assert result["python_version"] == version, name
+
+
 # Where there is an index
 
 

@@ -108,7 +108,7 @@ def test_unmount_by_name_path_and_directory(world):
     refused(world.venvfs("umount", "./b", check=None), f"{world.project}/b: nothing is mounted here")
     refused(world.venvfs("umount", check=None), f"{world.project}/.venv: nothing is mounted here")
     refused(world.venvfs("umount", "nosuch", check=None),
-            "nosuch: no such environment; `venvfs list` shows those there are")
+            "nosuch: no such environment; 'venvfs list' shows those there are")
 
 
 def test_unmount_inside_names_the_mount(world):

@@ -75,7 +75,7 @@ def test_no_such_command(world):
     assert done.err == f"venvfs: warning: {plain}: cannot be run: Permission denied\n"
     assert world.mounts() == []
     refused(world.venvfs("run", "-n", "nosuch", "true", check=None),
-            "nosuch: no such environment; `venvfs list` shows those there are")
+            "nosuch: no such environment; 'venvfs list' shows those there are")
     assert world.venvfs("run", check=2).err.startswith("venvfs: run: an argument is missing; usage: venvfs run ")
 
 

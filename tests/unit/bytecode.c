@@ -62,7 +62,7 @@ assert_damaged (const guint8 *data, gsize length, const VfPackage *package)
   g_assert_null (vf_bytecode_parse (bytes, package, "bytecode/t/d", &error));
   g_assert_error (error, VF_ERROR, VF_ERROR_DAMAGED);
   g_assert_cmpstr (error->message, ==,
-                   "bytecode/t/d: not a valid bytecode listing; run `venvfs fsck`");
+                   "bytecode/t/d: not a valid bytecode listing; run 'venvfs fsck'");
 }
 
 static void
