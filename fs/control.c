@@ -50,6 +50,14 @@ vf_mount_request_free (VfMountRequest *request)
   g_free (request);
 }
 
+void
+vf_switch_request_free (VfSwitchRequest *request)
+{
+  g_free (request->image);
+  g_strfreev (request->paths);
+  g_free (request);
+}
+
 static gboolean
 allow_mechanism (GDBusAuthObserver *observer, const char *mechanism, gpointer user_data)
 {
@@ -138,6 +146,7 @@ request_parse (GDBusMethodInvocation *invocation, GVariant *parameters, GError *
   request->mount_point = request_text (options, "mount_point");
   request->image = request_text (options, "image");
   g_variant_lookup (options, "device", "t", &request->device);
+  g_variant_lookup (options, "generation", "u", &request->generation);
   gboolean complete = request->store != NULL && request->name != NULL && request->prompt != NULL &&
                       request->mount_point != NULL && request->image != NULL;
   if (complete && g_path_is_absolute (request->mount_point))
@@ -146,21 +155,53 @@ request_parse (GDBusMethodInvocation *invocation, GVariant *parameters, GError *
   return NULL;
 }
 
+static VfSwitchRequest *
+switch_request_parse (GVariant *parameters, GError **error)
+{
+  g_autoptr (GVariant) options = NULL;
+  g_autoptr (VfSwitchRequest) request = g_new0 (VfSwitchRequest, 1);
+  g_variant_get (parameters, "(ts@a{sv})", &request->device, &request->image, &options);
+  if (!request_check_version (options, error))
+    return NULL;
+  g_variant_lookup (options, "number", "u", &request->number);
+  g_variant_lookup (options, "paths", "^aay", &request->paths);
+  g_variant_lookup (options, "bring_back", "u", &request->bring_back);
+  return g_steal_pointer (&request);
+}
+
+/* What is answered in a thread of its own: one of the two. */
 typedef struct {
   VfControl *control;
-  VfMountRequest *request;
-} MountCall;
+  VfMountRequest *mount;
+  VfSwitchRequest *switch_image;
+} Call;
 
 static void
-mount_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+call_free (gpointer data)
 {
-  MountCall *call = task_data;
+  Call *call = data;
+  g_clear_pointer (&call->mount, vf_mount_request_free);
+  g_clear_pointer (&call->switch_image, vf_switch_request_free);
+  g_free (call);
+}
+
+static void
+answer_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  Call *call = task_data;
   VfControl *control = call->control;
+  const VfControlHandler *handler = control->handler;
+  g_auto (GStrv) hidden = NULL;
   GError *error = NULL;
-  if (control->handler->mount (g_steal_pointer (&call->request), control->user_data, &error))
-    g_dbus_method_invocation_return_value (source, NULL);
-  else
+  gboolean done =
+      call->mount != NULL
+          ? handler->mount (g_steal_pointer (&call->mount), control->user_data, &error)
+          : handler->switch_image (call->switch_image, control->user_data, &hidden, &error);
+  if (!done)
     invocation_fail (source, error);
+  else
+    g_dbus_method_invocation_return_value (source,
+                                           hidden ? g_variant_new ("(^aay)", hidden) : NULL);
   g_atomic_int_add (&control->n_calls, -1);
 }
 
@@ -177,19 +218,22 @@ control_call (GDBusConnection *connection, const char *sender, const char *path,
   }
 
   GError *error = NULL;
-  VfMountRequest *request = request_parse (invocation, parameters, &error);
-  if (request == NULL) {
+  Call *call = g_new0 (Call, 1);
+  call->control = control;
+  if (g_str_equal (method, "SwitchImage"))
+    call->switch_image = switch_request_parse (parameters, &error);
+  else
+    call->mount = request_parse (invocation, parameters, &error);
+  if (error != NULL) {
+    call_free (call);
     invocation_fail (invocation, error);
     return;
   }
   g_atomic_int_inc (&control->n_calls);
-  MountCall *call = g_new0 (MountCall, 1);
-  call->control = control;
-  call->request = request;
   /* The answer consumes the invocation; the task holds a reference of its own. */
   g_autoptr (GTask) task = g_task_new (invocation, NULL, NULL, NULL);
-  g_task_set_task_data (task, call, g_free);
-  g_task_run_in_thread (task, mount_in_thread);
+  g_task_set_task_data (task, call, call_free);
+  g_task_run_in_thread (task, answer_in_thread);
 }
 
 static GVariant *

@@ -17,14 +17,29 @@ typedef struct {
   char *mount_point; /* absolute, normalised */
   char *image;       /* hex */
   guint64 device;    /* st_dev of the mount, 0 if not known */
+  guint generation;  /* of the image, 0 if none */
 } VfMountRequest;
 VfMountRequest *vf_mount_request_new (void);
 void vf_mount_request_free (VfMountRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfMountRequest, vf_mount_request_free)
 
+/* The same, SwitchImage. */
+typedef struct {
+  guint64 device;
+  char *image;
+  guint number;
+  char **paths; /* NULL-terminated */
+  guint bring_back;
+} VfSwitchRequest;
+void vf_switch_request_free (VfSwitchRequest *request);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfSwitchRequest, vf_switch_request_free)
+
 typedef struct {
   /* From any thread, may block. Takes @request over. */
   gboolean (*mount) (VfMountRequest *request, gpointer user_data, GError **error);
+  /* The same; the caller frees *out_hidden. */
+  gboolean (*switch_image) (const VfSwitchRequest *request, gpointer user_data, char ***out_hidden,
+                            GError **error);
   /* From the main thread: floating, aa{sv}. */
   GVariant *(*list) (gpointer user_data);
   /* From the main thread: a client came or went. */

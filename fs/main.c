@@ -126,6 +126,14 @@ daemon_mount (VfMountRequest *request, gpointer user_data, GError **error)
   return vf_mounts_add (daemon->mounts, request, error);
 }
 
+static gboolean
+daemon_switch (const VfSwitchRequest *request, gpointer user_data, char ***out_hidden,
+               GError **error)
+{
+  Daemon *daemon = user_data;
+  return vf_mounts_switch (daemon->mounts, request, out_hidden, error);
+}
+
 static GVariant *
 daemon_list (gpointer user_data)
 {
@@ -135,6 +143,7 @@ daemon_list (gpointer user_data)
 
 static const VfControlHandler handler = {
     .mount = daemon_mount,
+    .switch_image = daemon_switch,
     .list = daemon_list,
     .changed = daemon_changed,
 };

@@ -1,6 +1,7 @@
 /* Lock: mounts->lock guards the table. It is not held while a store, an image or a session is
- * opened or freed. A mount's fields are written before it enters the table and freed after it left
- * it. */
+ * opened or freed, nor while an image is switched. A mount's fields are written before it enters
+ * the table and freed after it left it and no switch is going on; those that a switch changes are
+ * guarded by the lock. */
 #include "fs/mounts.h"
 
 #include <errno.h>
@@ -23,9 +24,10 @@ typedef struct {
   VfMounts *mounts;
   VfMountRequest *request; /* of its descriptors only the lock is left */
   VfStore *store;
-  VfImage *image;
-  VfLease *lease;
+  VfImage *image;     /* what is shown; [lock], as request->image is */
+  GPtrArray *leases;  /* of VfLease: of all images that were shown */
   VfSession *session; /* owns the overlay and the fuse descriptor */
+  gboolean switching; /* [lock] */
 } Mount;
 
 struct VfMounts {
@@ -33,14 +35,15 @@ struct VfMounts {
   VfMountsChangedFunc changed;
   gpointer user_data;
   pthread_mutex_t lock;
-  GPtrArray *live; /* of Mount; not owned: a mount frees itself */
+  pthread_cond_t switched; /* some mount is not switching any more */
+  GPtrArray *live;         /* of Mount; not owned: a mount frees itself */
 };
 
 static void
 mount_free (Mount *mount)
 {
   g_clear_pointer (&mount->session, vf_session_free);
-  g_clear_pointer (&mount->lease, vf_lease_free);
+  g_clear_pointer (&mount->leases, g_ptr_array_unref);
   g_clear_pointer (&mount->image, vf_image_unref);
   g_clear_pointer (&mount->store, vf_store_unref);
   g_clear_pointer (&mount->request, vf_mount_request_free);
@@ -66,29 +69,42 @@ mount_share (Mount *mount)
   pthread_mutex_unlock (&mounts->lock);
 }
 
+/* Before it is opened, so that a sweep cannot take it in between. */
+static VfLease *
+claim_image (VfStore *store, const char *image, GError **error)
+{
+  VfDigest digest;
+  if (!vf_digest_from_hex (image, strlen (image), &digest)) {
+    vf_error_set (error, VF_ERROR_INVALID, "%s: is not the name of an image", image);
+    return NULL;
+  }
+  g_autofree char *line = g_strconcat ("image ", image, NULL);
+  return vf_lease_new (store, (const char *[]){line, NULL}, error);
+}
+
+static VfImage *
+open_image (VfStore *store, const char *image, GError **error)
+{
+  g_autofree char *relative = g_strconcat ("images/", image, NULL);
+  vf_store_reuse (store, relative);
+  return vf_image_open (vf_store_fd (store), relative, error);
+}
+
 static gboolean
 mount_open_image (Mount *mount, GError **error)
 {
   const VfMountRequest *request = mount->request;
-  VfDigest digest;
-  if (!vf_digest_from_hex (request->image, strlen (request->image), &digest))
-    return vf_error_set (error, VF_ERROR_INVALID, "%s: is not the name of an image",
-                         request->image);
   mount_share (mount);
   if (mount->store == NULL)
     mount->store = vf_store_open (request->store, error);
   if (mount->store == NULL)
     return FALSE;
-  /* Before it is opened, so that a sweep cannot take it in between. */
-  g_autofree char *line = g_strconcat ("image ", request->image, NULL);
-  mount->lease = vf_lease_new (mount->store, (const char *[]){line, NULL}, error);
-  if (mount->lease == NULL)
+  VfLease *lease = claim_image (mount->store, request->image, error);
+  if (lease == NULL)
     return FALSE;
-  if (mount->image != NULL)
-    return TRUE;
-  g_autofree char *relative = g_strconcat ("images/", request->image, NULL);
-  vf_store_reuse (mount->store, relative);
-  mount->image = vf_image_open (vf_store_fd (mount->store), relative, error);
+  g_ptr_array_add (mount->leases, lease);
+  if (mount->image == NULL)
+    mount->image = open_image (mount->store, request->image, error);
   return mount->image != NULL;
 }
 
@@ -101,6 +117,7 @@ mount_open_session (Mount *mount, GError **error)
       .environment_fd = request->environment_fd,
       .prompt = request->prompt,
       .mount_point = request->mount_point,
+      .generation = request->generation,
       .owner_is_mounter = TRUE,
   };
   VfOverlay *overlay = vf_overlay_new (mount->image, &options, error);
@@ -147,6 +164,8 @@ mount_gone (gpointer user_data)
   VfMounts *mounts = mount->mounts;
   pthread_mutex_lock (&mounts->lock);
   g_ptr_array_remove_fast (mounts->live, mount);
+  while (mount->switching)
+    pthread_cond_wait (&mounts->switched, &mounts->lock);
   pthread_mutex_unlock (&mounts->lock);
   g_message ("%s: unmounted", mount->request->name);
   mount_free (mount);
@@ -159,6 +178,7 @@ vf_mounts_add (VfMounts *mounts, VfMountRequest *request, GError **error)
   g_autoptr (Mount) mount = g_new0 (Mount, 1);
   mount->mounts = mounts;
   mount->request = request;
+  mount->leases = g_ptr_array_new_with_free_func ((GDestroyNotify)vf_lease_free);
   if (!mount_open_image (mount, error) || !mount_open_session (mount, error) ||
       !mount_answer_init (mount, error))
     return FALSE;
@@ -179,6 +199,82 @@ vf_mounts_add (VfMounts *mounts, VfMountRequest *request, GError **error)
   return FALSE;
 }
 
+/* One at a time for a mount; the mount stays until end_switch(). */
+static Mount *
+begin_switch (VfMounts *mounts, guint64 device, GError **error)
+{
+  pthread_mutex_lock (&mounts->lock);
+  Mount *found = NULL;
+  for (;;) {
+    found = NULL;
+    for (guint i = 0; i < mounts->live->len && found == NULL && device != 0; i++) {
+      Mount *mount = g_ptr_array_index (mounts->live, i);
+      found = mount->request->device == device ? mount : NULL;
+    }
+    if (found == NULL || !found->switching)
+      break;
+    pthread_cond_wait (&mounts->switched, &mounts->lock);
+  }
+  if (found != NULL)
+    found->switching = TRUE;
+  pthread_mutex_unlock (&mounts->lock);
+  if (found == NULL)
+    vf_error_set (error, VF_ERROR_NOT_FOUND, "daemon: has no mount of that device number");
+  return found;
+}
+
+/* @image: what is shown now, taken over; NULL: what was shown before. */
+static void
+end_switch (Mount *mount, VfImage *image, const char *hex)
+{
+  VfMounts *mounts = mount->mounts;
+  VfImage *former = NULL;
+  pthread_mutex_lock (&mounts->lock);
+  if (image != NULL) {
+    former = mount->image;
+    mount->image = image;
+    g_free (mount->request->image);
+    mount->request->image = g_strdup (hex);
+  }
+  mount->switching = FALSE;
+  pthread_cond_broadcast (&mounts->switched);
+  pthread_mutex_unlock (&mounts->lock);
+  g_clear_pointer (&former, vf_image_unref);
+}
+
+static gboolean
+mount_switch (Mount *mount, const VfSwitchRequest *request, VfImage *image, char ***out_hidden,
+              GError **error)
+{
+  VfSwitch wanted = {.image = image,
+                     .aside = request->number,
+                     .set_aside = (const char *const *)request->paths,
+                     .bring_back = request->bring_back};
+  int result = vf_session_switch (mount->session, &wanted, out_hidden);
+  const char *name = mount->request->name;
+  if (result == 0)
+    g_message ("%s: shows image %s", name, request->image);
+  return result == 0 ||
+         vf_error_errno (error, -result, "%s: cannot go over to image %s", name, request->image);
+}
+
+gboolean
+vf_mounts_switch (VfMounts *mounts, const VfSwitchRequest *request, char ***out_hidden,
+                  GError **error)
+{
+  Mount *mount = begin_switch (mounts, request->device, error);
+  if (mount == NULL)
+    return FALSE;
+  g_autoptr (VfLease) lease = claim_image (mount->store, request->image, error);
+  g_autoptr (VfImage) image =
+      lease != NULL ? open_image (mount->store, request->image, error) : NULL;
+  gboolean done = image != NULL && mount_switch (mount, request, image, out_hidden, error);
+  if (done)
+    g_ptr_array_add (mount->leases, g_steal_pointer (&lease));
+  end_switch (mount, done ? g_steal_pointer (&image) : NULL, request->image);
+  return done;
+}
+
 VfMounts *
 vf_mounts_new (VfPool *pool, VfMountsChangedFunc changed, gpointer user_data)
 {
@@ -187,6 +283,7 @@ vf_mounts_new (VfPool *pool, VfMountsChangedFunc changed, gpointer user_data)
   mounts->changed = changed;
   mounts->user_data = user_data;
   pthread_mutex_init (&mounts->lock, NULL);
+  pthread_cond_init (&mounts->switched, NULL);
   mounts->live = g_ptr_array_new ();
   return mounts;
 }
@@ -197,6 +294,7 @@ vf_mounts_free (VfMounts *mounts)
   for (guint i = 0; i < mounts->live->len; i++)
     mount_free (g_ptr_array_index (mounts->live, i));
   g_ptr_array_unref (mounts->live);
+  pthread_cond_destroy (&mounts->switched);
   pthread_mutex_destroy (&mounts->lock);
   g_free (mounts);
 }

@@ -24,6 +24,9 @@ void vf_mounts_free (VfMounts *mounts);
 /* Opens store, image and overlay, answers the kernel's INIT, and serves. Takes @request over.
  * Blocks for as long as the disk does. */
 gboolean vf_mounts_add (VfMounts *mounts, VfMountRequest *request, GError **error);
+/* Shows another image at a mount; the former ones stay claimed until the mount ends. Blocks. */
+gboolean vf_mounts_switch (VfMounts *mounts, const VfSwitchRequest *request, char ***out_hidden,
+                           GError **error);
 guint vf_mounts_count (VfMounts *mounts);
 /* Floating, of type aa{sv}, as fs/control.xml says. */
 GVariant *vf_mounts_list (VfMounts *mounts);

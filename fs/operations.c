@@ -84,10 +84,12 @@ reply_attributes (fuse_req_t req, int result, const VfEntry *entry)
 static void
 operation_init (void *user_data, struct fuse_conn_info *connection)
 {
+  VfSession *session = user_data;
   const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_PARALLEL_DIROPS |
                           FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
                           FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_DIO | FUSE_CAP_IOCTL_DIR;
   connection->want = connection->capable & wanted;
+  session->can_expire = vf_kernel_can_expire (connection);
 }
 
 static void

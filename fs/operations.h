@@ -15,10 +15,16 @@ struct VfSession {
   VfOverlay *overlay;                 /* owned; constant as all below */
   struct fuse_session *fuse;          /* owned, with the descriptor */
   VfFollow *follow;                   /* owned */
+  gboolean can_expire;                /* the kernel can look an entry up again instead of dropping
+                                         it; written in INIT */
   guint64 counts[VF_COUNTED_OPCODES]; /* atomic */
 };
 
 extern const struct fuse_lowlevel_ops vf_operations;
+
+/* ---- invalidate.c: another image is shown */
+
+gboolean vf_kernel_can_expire (const struct fuse_conn_info *connection);
 
 /* ---- follow.c: views follow the mount point when the project directory is moved */
 

@@ -30,6 +30,11 @@ int vf_session_fd (VfSession *session);
 struct fuse_buf;
 int vf_session_step (VfSession *session, struct fuse_buf *buffer);
 
+/* Shows another image. The kernel has forgotten what it must when this returns, also when it fails.
+ * Not to be called by who answers requests: the kernel waits for those. *out_hidden: as
+ * VfSwitchEffect says, NULL-terminated; the caller frees. 0 or -errno. */
+int vf_session_switch (VfSession *session, const VfSwitch *wanted, char ***out_hidden);
+
 /* The mount point as it is now, absolute; the caller frees. */
 char *vf_session_mount_point (VfSession *session);
 /* Requests by FUSE opcode since the mount, for tests and `status --json`. @counts: 64 entries. */

@@ -286,10 +286,36 @@ vf_client_mount (VfClient *client, const VfClientMount *mount, GError **error)
   g_variant_dict_insert (&options, "mount_point", "s", mount->mount_point);
   g_variant_dict_insert (&options, "image", "s", mount->image);
   g_variant_dict_insert (&options, "device", "t", mount->device);
+  g_variant_dict_insert (&options, "generation", "u", mount->generation);
   g_autoptr (GVariant) answer = client_call (
       client, VF_WIRE_INTERFACE, "Mount",
       g_variant_new ("(hhhh@a{sv})", 0, 1, 2, 3, g_variant_dict_end (&options)), fds, error);
   return answer != NULL;
+}
+
+char **
+vf_client_switch (VfClient *client, const VfClientSwitch *wanted, GError **error)
+{
+  GVariantDict options;
+  g_variant_dict_init (&options, NULL);
+  g_variant_dict_insert (&options, "version", "s", VF_VERSION);
+  g_variant_dict_insert (&options, "number", "u", wanted->number);
+  if (wanted->paths != NULL)
+    g_variant_dict_insert (&options, "paths", "^aay", wanted->paths);
+  g_variant_dict_insert (&options, "bring_back", "u", wanted->bring_back);
+  g_autoptr (GVariant) answer =
+      client_call (client, VF_WIRE_INTERFACE, "SwitchImage",
+                   g_variant_new ("(ts@a{sv})", (guint64)wanted->device, wanted->image,
+                                  g_variant_dict_end (&options)),
+                   NULL, error);
+  if (answer == NULL)
+    return NULL;
+  char **hidden = NULL;
+  if (g_variant_is_of_type (answer, G_VARIANT_TYPE ("(aay)")))
+    g_variant_get (answer, "(^aay)", &hidden);
+  else
+    vf_error_set (error, VF_ERROR_FAILED, "daemon: answers what this version does not know");
+  return hidden;
 }
 
 void

@@ -21,9 +21,21 @@ typedef struct {
   int fuse_fd, parent_fd, lock_fd, environment_fd; /* stay the caller's */
   const char *store, *name, *prompt, *mount_point, *image;
   guint64 device;
+  guint generation; /* of the image; 0: none */
 } VfClientMount;
 /* Returns when the mount answers. */
 gboolean vf_client_mount (VfClient *client, const VfClientMount *mount, GError **error);
+
+typedef struct {
+  dev_t device;
+  const char *image;
+  guint number;             /* of the folder in aside/; 0: nothing is set aside */
+  const char *const *paths; /* to set aside; NULL-terminated, or NULL */
+  guint bring_back;         /* 0: nothing */
+} VfClientSwitch;
+/* Shows another image at a mount. The paths at which the upper hides what is new in it,
+ * NULL-terminated; NULL with an error. */
+char **vf_client_switch (VfClient *client, const VfClientSwitch *wanted, GError **error);
 
 /* One of the daemon's mounts. */
 typedef struct {

@@ -157,6 +157,7 @@ adopt (Mounting *mounting, const VfFuseMount *mount, GError **error)
       .mount_point = mounting->point->path,
       .image = image,
       .device = mount->device,
+      .generation = vf_environment_current (mounting->environment)->number,
   };
   return vf_client_mount (mounting->client, &request, error);
 }

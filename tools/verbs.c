@@ -5,6 +5,7 @@ extern const VfVerb vf_verb_complete;
 extern const VfVerb vf_verb_create;
 extern const VfVerb vf_verb_delete;
 extern const VfVerb vf_verb_direnv;
+extern const VfVerb vf_verb_debug;
 extern const VfVerb vf_verb_doctor;
 extern const VfVerb vf_verb_export;
 extern const VfVerb vf_verb_fsck;
@@ -33,6 +34,7 @@ const VfVerb *const vf_verbs[] = {
     &vf_verb_store,
     &vf_verb_doctor,
     &vf_verb_direnv,
+    &vf_verb_debug,
     &vf_verb_help_verb,
     &vf_verb_complete,
     NULL,

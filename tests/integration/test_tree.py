@@ -18,6 +18,7 @@ CLANG_FORMAT_MAJOR = "14"
 # one enters it only with a reason that a reader accepts.
 WITHOUT_UNIT_TEST = {
     "fs/follow.c": "needs a mount that moves: test_filesystem.py",
+    "fs/invalidate.c": "tells the kernel: test_switch.py",
     "fs/main.c": "the daemon: test_daemon.py",
     "fs/mounts.c": "a mount needs the kernel: test_daemon.py",
     "fs/operations.c": "answers the kernel: test_filesystem.py",
@@ -37,6 +38,7 @@ WITHOUT_UNIT_TEST = {
     "tools/seed.c": "asks pip: test_create.py",
     "tools/verb-complete.c": "test_completion.py",
     "tools/verb-create.c": "test_create.py",
+    "tools/verb-debug.c": "test_switch.py",
     "tools/verb-doctor.c": "test_daemon.py",
     "tools/verb-delete.c": "test_create.py",
     "tools/verb-direnv.c": "test_direnv.py",

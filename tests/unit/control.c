@@ -20,6 +20,7 @@ typedef struct {
   char *directory;
   char *socket_path;
   VfMountRequest *request;
+  char *switched; /* a switch, in words */
   GError *answer; /* NULL: the mount succeeds */
   guint n_changes;
 } Fixture;
@@ -36,6 +37,25 @@ handle_mount (VfMountRequest *request, gpointer user_data, GError **error)
   return FALSE;
 }
 
+static gboolean
+handle_switch (const VfSwitchRequest *request, gpointer user_data, char ***out_hidden,
+               GError **error)
+{
+  Fixture *fixture = user_data;
+  g_autofree char *paths = request->paths ? g_strjoinv (" ", request->paths) : NULL;
+  g_free (fixture->switched);
+  fixture->switched =
+      g_strdup_printf ("%" G_GUINT64_FORMAT " to %s, aside/%u: %s, back %u", request->device,
+                       request->image, request->number, paths, request->bring_back);
+  if (fixture->answer != NULL) {
+    g_propagate_error (error, g_error_copy (fixture->answer));
+    return FALSE;
+  }
+  const char *hidden[] = {"lib/x", "lib/\xff", NULL};
+  *out_hidden = g_strdupv ((char **)hidden);
+  return TRUE;
+}
+
 static GVariant *
 handle_list (gpointer user_data)
 {
@@ -49,7 +69,7 @@ handle_change (gpointer user_data)
   fixture->n_changes++;
 }
 
-static const VfControlHandler handler = {handle_mount, handle_list, handle_change};
+static const VfControlHandler handler = {handle_mount, handle_switch, handle_list, handle_change};
 
 static void
 fixture_set_up (Fixture *fixture, gconstpointer data)
@@ -71,6 +91,7 @@ fixture_tear_down (Fixture *fixture, gconstpointer data)
   vf_control_free (fixture->control);
   g_clear_pointer (&fixture->request, vf_mount_request_free);
   g_clear_error (&fixture->answer);
+  g_free (fixture->switched);
   unlink (fixture->socket_path);
   rmdir (fixture->directory);
   g_free (fixture->socket_path);
@@ -202,6 +223,48 @@ test_mount_fails (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (full.error->message, ==, "x: No space left on device");
 }
 
+static GVariant *
+switch_parameters (const char *set_aside)
+{
+  return g_variant_new ("(ts@a{sv})", (guint64)7, "00",
+                        g_variant_new_parsed (set_aside, VF_VERSION));
+}
+
+static void
+test_switch (Fixture *fixture, gconstpointer data)
+{
+  g_auto (Call) call = {
+      .method = "SwitchImage",
+      .parameters = switch_parameters ("{'version': <%s>, 'number': <uint32 3>,"
+                                       " 'paths': <[b'a', b'b/c']>, 'bring_back': <uint32 2>}")};
+  call_run (&call, fixture);
+  g_assert_no_error (call.error);
+  g_assert_cmpstr (fixture->switched, ==, "7 to 00, aside/3: a b/c, back 2");
+  g_autofree char *reply = g_variant_print (call.reply, FALSE);
+  g_assert_cmpstr (reply, ==, "([b'lib/x', b'lib/\\377'],)");
+
+  g_auto (Call)
+      plain = {.method = "SwitchImage", .parameters = switch_parameters ("{'version': <%s>}")};
+  call_run (&plain, fixture);
+  g_assert_no_error (plain.error);
+  g_assert_cmpstr (fixture->switched, ==, "7 to 00, aside/0: (null), back 0");
+
+  fixture->answer = g_error_new (VF_ERROR, VF_ERROR_NOT_FOUND, "none");
+  g_auto (Call)
+      fails = {.method = "SwitchImage", .parameters = switch_parameters ("{'version': <%s>}")};
+  call_run (&fails, fixture);
+  g_dbus_error_strip_remote_error (fails.error);
+  g_assert_error (fails.error, VF_ERROR, VF_ERROR_NOT_FOUND);
+  g_clear_pointer (&fixture->switched, g_free);
+  g_auto (Call)
+      other = {.method = "SwitchImage",
+               .parameters = g_variant_new_parsed ("(uint64 7, '00', {'version': <'0'>})")};
+  call_run (&other, fixture);
+  g_dbus_error_strip_remote_error (other.error);
+  g_assert_error (other.error, VF_ERROR, VF_ERROR_BUSY);
+  g_assert_null (fixture->switched);
+}
+
 static void
 assert_mount_refused (Fixture *fixture, GVariant *parameters, gboolean with_descriptors,
                       VfErrorCode code, const char *message)
@@ -308,6 +371,7 @@ main (int argc, char **argv)
 #define ADD(path, test) g_test_add (path, Fixture, NULL, fixture_set_up, test, fixture_tear_down)
   ADD ("/control/mount", test_mount);
   ADD ("/control/mount-fails", test_mount_fails);
+  ADD ("/control/switch", test_switch);
   ADD ("/control/bad-requests", test_bad_requests);
   ADD ("/control/list-and-version", test_list_and_version);
   ADD ("/control/clients-are-counted", test_clients_are_counted);
