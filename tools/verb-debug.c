@@ -116,9 +116,8 @@ const VfVerb vf_verb_debug = {
     .description = "switch: the mount of the environment of this directory, or of -n NAME, shows\n"
                    "another image, given by its name or by an environment that has it. The\n"
                    "environment's generation stays, so its next mount shows its own image again.",
-    .examples =
-        "  venvfs debug switch -n proj other                     as other is\n"
-        "  venvfs debug switch -n proj other --set-aside numpy   without its changes of numpy",
+    .examples = "  venvfs debug switch -n proj other                    as other is\n"
+                "  venvfs debug switch -n proj other --set-aside numpy  as far as its numpy goes",
     .entries = entries,
     .hidden = TRUE,
     .run = run,
