@@ -68,7 +68,8 @@ print_mount (VfOutput *output, const Status *status)
     vf_output_data (output, "  mounted at   %s%s", status->place.path,
                     status->repaired ? "  (was dead, mounted again)" : "");
   else if (status->place.state == VF_MOUNTED_DETACHED)
-    vf_output_data (output, "  mounted at   nowhere, but still in use after a forced unmount");
+    vf_output_data (output,
+                    "  not mounted, but still in use: by a program, or in another mount namespace");
   else if (recorded != NULL)
     vf_output_data (output, "  not mounted; last at %s", recorded);
   else
@@ -82,7 +83,6 @@ print_status (VfOutput *output, const Status *status)
   const VfGeneration *generation = status->generation;
   g_autofree char *disk = vf_output_bytes (status->usage.disk_bytes);
   g_autofree char *files = vf_output_count (status->usage.n_files, "file", NULL);
-  g_autofree char *packages = vf_output_count (generation->installed->len, "package", NULL);
   gboolean python_ok = g_str_equal (status->python_state, "ok");
   char image[VF_DIGEST_HEX + 1];
   vf_digest_to_hex (&generation->image, image);
@@ -91,8 +91,8 @@ print_status (VfOutput *output, const Status *status)
   vf_output_data (output, "  python       %s  %s%s%s%s", generation->python_version,
                   generation->python, python_ok ? "" : "  (", python_ok ? "" : status->python_state,
                   python_ok ? "" : ")");
-  vf_output_data (output, "  packages     %s, generation %u, image %.*s", packages,
-                  generation->number, IMAGE_SHOWN, image);
+  vf_output_data (output, "  packages     %u, generation %u, image %.*s",
+                  generation->installed->len, generation->number, IMAGE_SHOWN, image);
   if (status->usage.n_removed > 0)
     vf_output_data (output, "  changes      %s, %" G_GUINT64_FORMAT " removed, %s", files,
                     status->usage.n_removed, disk);

@@ -12,7 +12,7 @@ typedef struct {
   guint64 bytes, files;
 } Size;
 
-/* Disk that the trees @paths take: blocks, each file once. Crosses no mount point. */
+/* Disk that the tree @path takes: blocks, each file once. Crosses no mount point. */
 static gboolean
 measure (const char *path, Size *out_size, GError **error)
 {
@@ -31,30 +31,37 @@ measure (const char *path, Size *out_size, GError **error)
   return vf_interrupt_check (error);
 }
 
+static void
+print_row (const VfInvocation *invocation, const char *name, const Size *size)
+{
+  g_autofree char *bytes = vf_output_bytes (size->bytes);
+  g_autofree char *files = vf_output_count (size->files, "file", NULL);
+  vf_output_data (invocation->output, "%-10s %10s  %s", name, bytes, files);
+  JsonObject *result = vf_output_result (invocation->output);
+  if (result)
+    json_object_set_int_member (result, name, (gint64)size->bytes);
+}
+
 static gboolean
 print_size (const VfInvocation *invocation, VfStore *store, GError **error)
 {
-  static const char *const parts[] = {"objects", "images", "packages", "bytecode", "envs"};
-  JsonObject *result = vf_output_result (invocation->output);
+  static const char *const parts[] = {"objects", "images", "packages", "bytecode", "envs", "cache"};
   Size total = {0};
   if (!measure (vf_store_path (store), &total, error))
     return FALSE;
+  Size other = total;
   for (gsize i = 0; i < G_N_ELEMENTS (parts); i++) {
     Size size = {0};
     g_autofree char *path = vf_store_path_of (store, parts[i]);
     if (g_file_test (path, G_FILE_TEST_IS_DIR) && !measure (path, &size, error))
       return FALSE;
-    g_autofree char *bytes = vf_output_bytes (size.bytes);
-    g_autofree char *files = vf_output_count (size.files, "file", NULL);
-    vf_output_data (invocation->output, "%-10s %10s  %s", parts[i], bytes, files);
-    if (result)
-      json_object_set_int_member (result, parts[i], (gint64)size.bytes);
+    print_row (invocation, parts[i], &size);
+    /* What was written since the first walk may be more than that found. */
+    other.bytes -= MIN (size.bytes, other.bytes);
+    other.files -= MIN (size.files, other.files);
   }
-  g_autofree char *bytes = vf_output_bytes (total.bytes);
-  g_autofree char *files = vf_output_count (total.files, "file", NULL);
-  vf_output_data (invocation->output, "%-10s %10s  %s", "all", bytes, files);
-  if (result)
-    json_object_set_int_member (result, "all", (gint64)total.bytes);
+  print_row (invocation, "other", &other);
+  print_row (invocation, "all", &total);
   return TRUE;
 }
 
