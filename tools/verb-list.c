@@ -118,8 +118,10 @@ const VfVerb vf_verb_list = {
     .name = "list",
     .arguments = NULL,
     .summary = "List all environments and where they are mounted",
-    .description = "Lists the environments of the store.",
+    .description = "Of each: its Python, how many packages it was created with, and where it is\n"
+                   "mounted or was last. The dead ones among them, whose daemon was killed, are\n"
+                   "mounted again by venvfs doctor.",
     .examples = "  venvfs list\n"
-                "  venvfs list --json",
+                "  venvfs list --json               for a program",
     .run = run,
 };

@@ -61,7 +61,7 @@ const VfVerb vf_verb_run = {
     .summary = "Run a command inside an environment",
     .description = "Runs COMMAND as if the environment were activated, and exits with its status.\n"
                    "Where it is not mounted it is mounted for that time: where it last was, else\n"
-                   "privately. Signals are passed on.",
+                   "privately. Signals are passed on. Options of venvfs stand before COMMAND.",
     .examples = "  venvfs run -n proj python script.py\n"
                 "  venvfs run pytest -x             in the environment of this directory",
     .options_before_args = TRUE,
