@@ -47,6 +47,18 @@ mount_one (VfInvocation *invocation, VfStore *store, VfEnvironment *environment,
   return TRUE;
 }
 
+/* A project that was moved or removed is not made anew for the sake of its environment. */
+static gboolean
+check_project (const char *name, const char *where, GError **error)
+{
+  g_autofree char *project = g_path_get_dirname (where);
+  return g_file_test (project, G_FILE_TEST_IS_DIR) ||
+         vf_error_set (error, VF_ERROR_NOT_FOUND,
+                       "%s: was mounted at %s last, and %s is gone; venvfs mount %s MOUNTPOINT "
+                       "mounts it elsewhere",
+                       name, where, project, name);
+}
+
 /* One that fails does not keep the others from being mounted. */
 static gboolean
 mount_all (VfInvocation *invocation, VfStore *store, GError **error)
@@ -66,7 +78,8 @@ mount_all (VfInvocation *invocation, VfStore *store, GError **error)
       wanted = place.state == VF_MOUNTED_NOT || place.state == VF_MOUNTED_DEAD;
     }
     if (environment != NULL &&
-        (!wanted || mount_one (invocation, store, environment, where, &cause)))
+        (!wanted || (check_project (*name, where, &cause) &&
+                     mount_one (invocation, store, environment, where, &cause))))
       continue;
     vf_output_warning (invocation->output, "%s", cause->message);
     n_failed++;

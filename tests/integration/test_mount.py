@@ -230,6 +230,24 @@ def test_mount_all_goes_on_after_a_failure(world):
     assert states(world)["two"][0] == "mounted"
 
 
+def test_mount_all_makes_no_project(any_world):
+    """One that was moved while mounted and then restarted under, or that was removed."""
+    world = any_world
+    create(world, "proj")
+    old, new = world.project / "old", world.project / "new"
+    mount(world, "proj", "old/.venv")
+    os.rename(old, new)
+    command = ["umount"] if os.getuid() == 0 else ["fusermount3", "-u"]
+    subprocess.run([*command, new / ".venv"], check=True)
+    done = world.venvfs("mount", "--all", check=1)
+    assert done.err.splitlines() == [
+        f"venvfs: warning: proj: was mounted at {old}/.venv last, and {old} is gone; venvfs mount proj MOUNTPOINT "
+        "mounts it elsewhere", "venvfs: 1 of the environments could not be mounted"]
+    assert not old.exists()
+    assert status(world, cwd=new)["name"] == "proj"  # the sentinel still tells
+    mount(world, "proj", new / ".venv")
+
+
 def test_current_environment(world):
     create(world, "proj")
     create(world, "other")
