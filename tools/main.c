@@ -202,8 +202,9 @@ main (int argc, char *argv[])
   }
   if (globals.version || globals.help) {
     g_autofree char *help = verb ? vf_verb_help (verb) : vf_verb_overview ();
+    g_autoptr (VfOutput) output = vf_output_new (FALSE, FALSE);
     fputs (globals.version ? "venvfs " VF_VERSION "\n" : help, stdout);
-    return fflush (stdout) == 0 ? 0 : EXIT_FAILED;
+    return vf_output_finish (output, NULL, NULL) ? 0 : EXIT_FAILED;
   }
 
   g_autoptr (VfOutput) output = vf_output_new (globals.json, globals.quiet);

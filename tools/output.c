@@ -1,5 +1,6 @@
 #include "tools/output.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -203,6 +204,10 @@ vf_output_finish (VfOutput *output, const char *verb, const GError *error)
   if (output->json)
     put_envelope (output, verb, error);
   gboolean written = fflush (stdout) == 0 && !ferror (stdout);
+  int reason = errno;
+  /* A reader that has enough is no failure to talk about. */
+  if (!written && !error && reason != EPIPE)
+    fprintf (stderr, "venvfs: standard output: cannot be written: %s\n", g_strerror (reason));
   if (error)
     put_line (stderr, output->colour ? "\033[1;31mvenvfs:\033[0m " : "venvfs: ", error->message);
   return written;

@@ -100,6 +100,13 @@ def test_a_closed_pipe_is_no_crash(world):
     process.stderr.close()
 
 
+@pytest.mark.parametrize("args", [["--help"], ["store"], ["list", "--json"]])
+def test_what_cannot_be_written_is_said(world, args):
+    world.venvfs("store")
+    said = world.shell(f"venvfs {' '.join(args)} > /dev/full", check=1)
+    assert said.err == "venvfs: standard output: cannot be written: No space left on device\n"
+
+
 def test_no_colour_without_a_terminal(world):
     assert "\033" not in world.venvfs("nonsense", check=2).err
 
