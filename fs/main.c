@@ -190,15 +190,14 @@ daemon_clear (Daemon *daemon)
   g_clear_pointer (&daemon->runtime_dir, g_free);
 }
 
-/* Each mount takes a few descriptors, and the overlays keep caches of them. */
 static void
-raise_descriptor_limit (void)
+raise_limit (int resource)
 {
   struct rlimit limit;
-  if (getrlimit (RLIMIT_NOFILE, &limit) < 0)
+  if (getrlimit (resource, &limit) < 0)
     return;
   limit.rlim_cur = limit.rlim_max;
-  setrlimit (RLIMIT_NOFILE, &limit);
+  setrlimit (resource, &limit);
 }
 
 int
@@ -228,8 +227,12 @@ main (int argc, char **argv)
   }
   signal (SIGPIPE, SIG_IGN);
   signal (SIGHUP, SIG_IGN);
+  /* Whoever writes has limits of their own, which the kernel has checked. */
+  signal (SIGXFSZ, SIG_IGN);
+  raise_limit (RLIMIT_FSIZE);
   umask (0);
-  raise_descriptor_limit ();
+  /* Each mount takes a few descriptors, and the overlays keep caches of them. */
+  raise_limit (RLIMIT_NOFILE);
   fcntl (socket_fd, F_SETFD, FD_CLOEXEC);
   gboolean done = daemon_run (&daemon, socket_fd, &error);
   if (!done)
