@@ -163,7 +163,7 @@ clear_place (VfOverlay *overlay, guint64 directory, int dir_fd, const char *name
     return vf_take_away (overlay, directory, dir_fd, name, &child, FALSE);
   char temporary[VF_NAME_BYTES];
   vf_temporary_name (overlay, temporary);
-  return renameat (dir_fd, name, overlay->work_fd, temporary) < 0 ? -errno : 0;
+  return vf_beneath_rename (dir_fd, name, overlay->work_fd, temporary, 0);
 }
 
 /* Renames, and lets the table know; @child is what stands at the old place, or a whiteout. */
@@ -175,8 +175,9 @@ move_object (VfOverlay *overlay, const VfChild *child, guint64 from, int from_fd
   int result = clear_place (overlay, to, to_fd, name);
   if (result < 0)
     return result;
-  if (renameat2 (from_fd, name, to_fd, name, RENAME_NOREPLACE) < 0)
-    return -errno;
+  result = vf_beneath_rename (from_fd, name, to_fd, name, RENAME_NOREPLACE);
+  if (result < 0)
+    return result;
   if (stands)
     vf_upper_move (overlay->upper, child->id, to, name);
   return 0;
@@ -276,9 +277,9 @@ copy_marks (Aside *aside, const char *path, const VfChild *child, const VfMarks 
   if (fchmod (fd, child->st.st_mode & 07777) < 0)
     return -errno;
   if (marks->opaque)
-    result = vf_mark_set_opaque (fd);
+    result = vf_marking_set_opaque (fd);
   if (result == 0 && marks->has_lower)
-    result = vf_mark_set_lower (fd, &marks->lower_image, marks->lower_path);
+    result = vf_marking_set_lower (fd, &marks->lower_image, marks->lower_path);
   return result;
 }
 
@@ -303,7 +304,7 @@ settle_directory (Aside *aside, const char *path)
   if (result <= 0 || strcmp (found, path) != 0 || !spot.child.directory)
     return MIN (result, 0);
   const char *name = last_name (path);
-  result = vf_marks_read (spot.directory->fd, name, spot.child.st.st_mode, &marks);
+  result = vf_marking_read (spot.directory->fd, name, spot.child.st.st_mode, &marks);
   if (result < 0)
     return result;
   gboolean hides = marks.opaque || marks.has_lower;
@@ -391,7 +392,7 @@ forget_id (const Aside *aside, const VfChild *child, guint64 from, int from_fd, 
       vf_upper_stands_at (aside->overlay->upper, child->id, from, name))
     return 0;
   VF_AUTOFD fd = vf_beneath_open_forced (from_fd, name, O_RDONLY | O_NONBLOCK);
-  return fd < 0 ? fd : vf_mark_remove_id (fd);
+  return fd < 0 ? fd : vf_marking_remove_id (fd);
 }
 
 static int
@@ -453,7 +454,7 @@ restore_marks (Aside *aside, const VfNode *to, int dir_fd, int from_fd, const Vf
 {
   g_auto (VfMarks) marks = {0};
   const char *name = last_name (path);
-  int result = vf_marks_read (from_fd, name, child->st.st_mode, &marks);
+  int result = vf_marking_read (from_fd, name, child->st.st_mode, &marks);
   if (result < 0 || (!marks.opaque && !marks.has_lower))
     return result;
   tell (aside, to->upper.id, path, there);
@@ -461,9 +462,9 @@ restore_marks (Aside *aside, const VfNode *to, int dir_fd, int from_fd, const Vf
   if (fd < 0)
     return fd;
   if (marks.opaque)
-    result = vf_mark_set_opaque (fd);
+    result = vf_marking_set_opaque (fd);
   if (result == 0 && marks.has_lower)
-    result = vf_mark_set_lower (fd, &marks.lower_image, marks.lower_path);
+    result = vf_marking_set_lower (fd, &marks.lower_image, marks.lower_path);
   return result < 0 ? result : vf_child_find (aside->overlay, to, dir_fd, name, there);
 }
 

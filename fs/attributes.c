@@ -94,6 +94,14 @@ vf_entry_of_upper (VfOverlay *overlay, const VfUpperNode *upper, VfImage *image,
   return 0;
 }
 
+void
+vf_forget_untold (VfOverlay *overlay, guint64 id, guint64 n)
+{
+  VfUpperNode dropped;
+  if (vf_upper_forget (overlay->upper, id, n, &dropped))
+    vf_descriptors_drop (overlay->descriptors, id);
+}
+
 int
 vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, gboolean count,
                    VfEntry *out_entry)
@@ -115,7 +123,7 @@ vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, g
   int result =
       vf_entry_of_upper (overlay, &upper, child->image, &child->lower, &child->st, out_entry);
   if (result < 0)
-    vf_overlay_forget (overlay, child->id, 1);
+    vf_forget_untold (overlay, child->id, 1);
   return result;
 }
 
@@ -144,8 +152,9 @@ entry_of_node (VfOverlay *overlay, const VfNode *node, VfEntry *out_entry)
   struct stat st;
   if (result < 0)
     return result;
-  if (fstatat (place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return errno == ENOENT ? -ESTALE : -errno;
+  result = vf_beneath_stat (place.dir_fd, place.name, &st);
+  if (result < 0)
+    return result == -ENOENT ? -ESTALE : result;
   return vf_entry_of_upper (overlay, &node->upper, node->image, &node->lower, &st, out_entry);
 }
 
@@ -170,18 +179,42 @@ vf_overlay_lookup (VfOverlay *overlay, guint64 parent, const char *name, VfEntry
   return result < 0 ? result : vf_entry_of_child (overlay, &child, name, TRUE, out_entry);
 }
 
+static gboolean
+is_orphan (const VfUpperNode *node)
+{
+  return (node->flags & VF_UPPER_ORPHAN) && (node->flags & VF_UPPER_PRESENT);
+}
+
+/* What has an object in work/ by its id goes together with that, or else another name of the file
+ * could be looked up and removed in between, and would find its place in work/ taken. */
+static gboolean
+forget_unless_orphan (VfOverlay *overlay, guint64 id, guint64 n)
+{
+  g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
+  VfUpperNode node;
+  if (!vf_upper_get (overlay->upper, id, &node))
+    return TRUE;
+  if (is_orphan (&node))
+    return FALSE;
+  vf_forget_untold (overlay, id, n);
+  return TRUE;
+}
+
 void
 vf_overlay_forget (VfOverlay *overlay, guint64 id, guint64 n)
 {
+  if (forget_unless_orphan (overlay, id, n))
+    return;
+  g_autoptr (GRWLockWriterLocker) locker = g_rw_lock_writer_locker_new (&overlay->tree);
   VfUpperNode dropped;
   if (!vf_upper_forget (overlay->upper, id, n, &dropped))
     return;
   vf_descriptors_drop (overlay->descriptors, id);
-  if ((dropped.flags & VF_UPPER_ORPHAN) && (dropped.flags & VF_UPPER_PRESENT)) {
-    char name[VF_NAME_BYTES];
-    vf_orphan_name (id, name);
-    vf_work_delete (overlay, name, (dropped.flags & VF_UPPER_DIRECTORY) != 0);
-  }
+  if (!is_orphan (&dropped))
+    return;
+  char name[VF_NAME_BYTES];
+  vf_orphan_name (id, name);
+  vf_work_delete (overlay, name, (dropped.flags & VF_UPPER_DIRECTORY) != 0);
 }
 
 /* Only a stub may stay one: its bytes are the first of its object. */
@@ -255,7 +288,7 @@ change_node (VfOverlay *overlay, guint64 id, guint mask, const struct stat *valu
     result = vf_place_find (overlay, &node, &place);
   if (result < 0)
     return result;
-  VF_AUTOFD fd = vf_beneath_open (place.dir_fd, place.name, O_PATH, 0);
+  VF_AUTOFD fd = vf_beneath_open_forced (place.dir_fd, place.name, O_PATH);
   if (fd < 0)
     return fd == -ENOENT ? -ESTALE : fd;
   result = change_attributes (fd, mask, values, times);
@@ -277,7 +310,6 @@ set_file_attributes (VfOverlay *overlay, guint64 id, guint mask, const struct st
   return change_node (overlay, id, mask, values, times, out_entry);
 }
 
-/* A lower directory that is gone has no place to keep what is set. */
 static int
 set_directory_attributes (VfOverlay *overlay, guint64 id, guint mask, const struct stat *values,
                           const struct timespec times[2], VfEntry *out_entry)
@@ -288,7 +320,7 @@ set_directory_attributes (VfOverlay *overlay, guint64 id, guint mask, const stru
   VfNode node;
   int result = vf_node_resolve (overlay, id, &node);
   if (result == 0 && !node.present)
-    result = vf_copyup_directory (overlay, id);
+    result = node.removed ? vf_copyup_orphan (overlay, id) : vf_copyup_directory (overlay, id);
   return result < 0 ? result : change_node (overlay, id, mask, values, times, out_entry);
 }
 

@@ -16,10 +16,25 @@ G_BEGIN_DECLS
  * PATH_MAX are walked in pieces. */
 int vf_beneath_open (int dir_fd, const char *path, int flags, mode_t mode);
 
-/* Opens @name for reading and writing or just reading although its own mode may not allow it: the
- * owner gets the permission for the moment of the open. Only for nodes that the kernel may have
- * open already, whose mode does not matter any more. */
+/* What the owner of an upper may not do by its modes, and a caller may all the same: a descriptor
+ * outlives a chmod, a directory may be renamed whatever its mode, and marks are attributes, which
+ * only who may read or write the object sees or sets. An ordinary user's daemon has no capability
+ * to pass by a mode. So it gives the owner all permissions for the moment of the call, on @dir_fd
+ * and on @name in it, and puts the modes back: the file system's own check of the caller was the
+ * kernel's. Only where a call was refused, so that it costs nothing else.
+ *
+ * Lock: a mutex of its own, innermost of all. @func must not come back here. */
+typedef int (*VfBeneathFunc) (gpointer data); /* 0 or more, or -errno */
+/* @name may be NULL: @dir_fd alone, which may then be a file. */
+int vf_beneath_forced (int dir_fd, const char *name, VfBeneathFunc func, gpointer data);
+
 int vf_beneath_open_forced (int dir_fd, const char *name, int flags);
+/* A directory by its path, as O_PATH. */
+int vf_beneath_open_directory (int dir_fd, const char *path);
+/* Never a mode of such a moment. */
+int vf_beneath_stat (int dir_fd, const char *name, struct stat *out_st);
+/* As renameat2. Who moves a directory elsewhere must be able to write to it. */
+int vf_beneath_rename (int from_fd, const char *from, int to_fd, const char *to, guint flags);
 
 /* "/proc/self/fd/<fd>", or "…/<fd>/<name>" with a name. */
 typedef struct {

@@ -111,7 +111,7 @@ static int
 identify (VfOverlay *overlay, const VfNode *parent, int dir_fd, const char *name, VfChild *child)
 {
   g_auto (VfMarks) marks = {0};
-  int result = vf_marks_read (dir_fd, name, child->st.st_mode, &marks);
+  int result = vf_marking_read (dir_fd, name, child->st.st_mode, &marks);
   if (result < 0)
     return result;
   child->upper.flags = VF_UPPER_PRESENT;
@@ -142,12 +142,13 @@ vf_child_find (VfOverlay *overlay, const VfNode *parent, int dir_fd, const char 
       vf_lower_number_child (overlay, parent->upper.id, parent->image, &out_child->lower);
     out_child->image = result == 0 ? parent->image : NULL;
   }
-  if (dir_fd >= 0 && fstatat (dir_fd, name, &out_child->st, AT_SYMLINK_NOFOLLOW) == 0) {
+  int found = dir_fd >= 0 ? vf_beneath_stat (dir_fd, name, &out_child->st) : -ENOENT;
+  if (found == 0) {
     out_child->whiteout = vf_stat_is_whiteout (&out_child->st);
     return out_child->whiteout ? -ENOENT : identify (overlay, parent, dir_fd, name, out_child);
   }
-  if (dir_fd >= 0 && errno != ENOENT)
-    return -errno;
+  if (found != -ENOENT)
+    return found;
   if (!out_child->below)
     return -ENOENT;
   out_child->id = out_child->upper.id = out_child->lower.id;

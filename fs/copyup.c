@@ -57,9 +57,11 @@ static int
 put_in_place (VfOverlay *overlay, const char *temporary, int dir_fd, const char *name)
 {
   struct stat before;
-  if (fstat (dir_fd, &before) < 0 ||
-      renameat2 (overlay->work_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0)
-    return errno == EEXIST ? -ESTALE : -errno;
+  if (fstat (dir_fd, &before) < 0)
+    return -errno;
+  int result = vf_beneath_rename (overlay->work_fd, temporary, dir_fd, name, RENAME_NOREPLACE);
+  if (result < 0)
+    return result == -EEXIST ? -ESTALE : result;
   struct timespec times[2] = {before.st_atim, before.st_mtim};
   utimensat (dir_fd, "", times, AT_EMPTY_PATH);
   return 0;
@@ -92,8 +94,9 @@ copyup_one_directory (VfOverlay *overlay, guint64 parent, const VfNode *node)
     return result;
   }
   struct stat st;
-  if (fstatat (directory->fd, node->lower.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return -errno;
+  result = vf_beneath_stat (directory->fd, node->lower.name, &st);
+  if (result < 0)
+    return result;
   VfUpperNode made = {.id = node->upper.id,
                       .parent = parent,
                       .ino = st.st_ino,
@@ -151,6 +154,28 @@ vf_copyup_directory (VfOverlay *overlay, guint64 id)
   return 0;
 }
 
+int
+vf_copyup_orphan (VfOverlay *overlay, guint64 id)
+{
+  VfNode node;
+  struct stat st;
+  char name[VF_NAME_BYTES];
+  vf_orphan_name (id, name);
+  int result = vf_node_resolve (overlay, id, &node);
+  if (result < 0)
+    return result;
+  result = make_directory (overlay, name, &node.lower);
+  if (result == 0)
+    result = vf_beneath_stat (overlay->work_fd, name, &st);
+  if (result < 0) {
+    unlinkat (overlay->work_fd, name, AT_REMOVEDIR);
+    return result;
+  }
+  vf_upper_set (overlay->upper, id, VF_UPPER_PRESENT, 0);
+  vf_upper_set_ino (overlay->upper, id, st.st_ino);
+  return 0;
+}
+
 static int
 write_bytes (int fd, const char *data, gsize length)
 {
@@ -189,6 +214,8 @@ copy_by_hand (int in_fd, off_t in_offset, int out_fd, guint64 done, guint64 leng
 static int
 copy_bytes (const VfDescriptor *from, int out_fd, guint64 length)
 {
+  if (length == 0)
+    return 0;
   if (from->offset == 0 && ioctl (out_fd, FICLONE, from->fd) == 0)
     return ftruncate (out_fd, (off_t)length) < 0 ? -errno : 0;
   guint64 done = 0;
@@ -377,7 +404,7 @@ fill_stub (VfOverlay *overlay, const VfNode *node)
     return result;
 
   g_autoptr (GRWLockWriterLocker) locker = g_rw_lock_writer_locker_new (&overlay->tree);
-  result = vf_mark_remove_digest (filling.fd);
+  result = vf_marking_remove_digest (filling.fd);
   if (result < 0)
     return result;
   vf_upper_set (overlay->upper, node->upper.id, 0, VF_UPPER_STUB);

@@ -48,9 +48,10 @@ open_present (VfOverlay *overlay, const VfNode *node, VfDescriptor **out_descrip
   if (node->upper.flags & VF_UPPER_STUB) {
     g_auto (VfMarks) marks = {0};
     struct stat st;
-    if (fstatat (place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-      return -errno;
-    result = vf_marks_read (place.dir_fd, place.name, st.st_mode, &marks);
+    result = vf_beneath_stat (place.dir_fd, place.name, &st);
+    if (result < 0)
+      return result;
+    result = vf_marking_read (place.dir_fd, place.name, st.st_mode, &marks);
     if (result == 0 && !marks.has_digest)
       result = -EIO;
     return result < 0 ? result

@@ -131,6 +131,14 @@ gboolean vf_lower_is_below_renamed (VfOverlay *overlay, guint64 id);
  * it; the image's node gets another. Holds: tree writing. */
 void vf_lowers_retire (VfOverlay *overlay);
 
+/* ---- marking.c: marks, whatever the modes of what carries them */
+
+int vf_marking_read (int dir_fd, const char *name, mode_t mode, VfMarks *out_marks);
+int vf_marking_set_opaque (int fd);
+int vf_marking_set_lower (int fd, const VfDigest *image, const char *path);
+int vf_marking_remove_digest (int fd);
+int vf_marking_remove_id (int fd);
+
 /* ---- child.c: which side a name in a directory is on */
 
 typedef struct {
@@ -170,6 +178,9 @@ int vf_entry_of_upper (VfOverlay *overlay, const VfUpperNode *upper, VfImage *im
  * the id and the type are filled. Holds: tree. */
 int vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, gboolean count,
                        VfEntry *out_entry);
+/* Takes back lookups that nobody was told of. An orphan whose last they were stays in work/ until
+ * the mount ends. Holds: tree. */
+void vf_forget_untold (VfOverlay *overlay, guint64 id, guint64 n);
 /* The attributes of what was just made at @name, counting a lookup of it. Holds: tree writing. */
 int vf_entry_of_new (VfOverlay *overlay, guint64 parent, int dir_fd, const char *name,
                      VfEntry *out_entry);
@@ -178,6 +189,9 @@ int vf_entry_of_new (VfOverlay *overlay, guint64 parent, int dir_fd, const char 
 
 /* Makes sure that @id, a directory, has an object in the upper. Holds: tree writing. */
 int vf_copyup_directory (VfOverlay *overlay, guint64 id);
+
+/* The same for one whose name is gone: it gets one in work/. */
+int vf_copyup_orphan (VfOverlay *overlay, guint64 id);
 
 typedef enum {
   VF_COPYUP_STUB,  /* mode, owner, times and name of its own; the bytes stay the store's */

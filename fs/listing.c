@@ -200,8 +200,9 @@ upper_walk_next (UpperWalk *walk, const char **out_name)
   struct stat st;
   if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_CHR)
     return 1;
-  if (fstatat (walk->dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return errno == ENOENT ? upper_walk_next (walk, out_name) : -errno;
+  int result = vf_beneath_stat (walk->dir_fd, entry->d_name, &st);
+  if (result < 0)
+    return result == -ENOENT ? upper_walk_next (walk, out_name) : result;
   walk->is_directory = S_ISDIR (st.st_mode);
   walk->is_whiteout = vf_stat_is_whiteout (&st);
   return 1;
@@ -315,7 +316,7 @@ tell_entry (Telling *telling, const char *name, guint64 hash, const VfImageNode 
     return 1;
   }
   if (telling->with_attributes)
-    vf_overlay_forget (telling->overlay, entry.id, 1);
+    vf_forget_untold (telling->overlay, entry.id, 1);
   return 0;
 }
 
@@ -429,8 +430,9 @@ vf_directory_is_empty (VfOverlay *overlay, const VfNode *node)
     result = vf_image_get (node->image, index, &lower);
     if (result < 0)
       return result;
-    if (fstatat (walk.dir_fd, lower.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-      return errno == ENOENT ? 0 : -errno;
+    result = vf_beneath_stat (walk.dir_fd, lower.name, &st);
+    if (result < 0)
+      return result == -ENOENT ? 0 : result;
   }
   return 1;
 }

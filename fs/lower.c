@@ -298,15 +298,16 @@ vf_lower_is_covered (VfOverlay *overlay, VfImage *image, const VfImageNode *lowe
   for (guint i = 0; names[i]; i++) {
     int dir_fd = fd >= 0 ? fd : overlay->upper_fd;
     struct stat st;
-    if (fstatat (dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
-      return errno == ENOENT ? 0 : -errno;
+    int result = vf_beneath_stat (dir_fd, names[i], &st);
+    if (result < 0)
+      return result == -ENOENT ? 0 : result;
     if (!S_ISDIR (st.st_mode))
       return 1;
     g_auto (VfMarks) marks = {0};
-    int result = vf_marks_read (dir_fd, names[i], st.st_mode, &marks);
+    result = vf_marking_read (dir_fd, names[i], st.st_mode, &marks);
     if (result < 0 || marks.opaque || marks.has_lower)
       return result < 0 ? result : 1;
-    int next = vf_beneath_open (dir_fd, names[i], O_PATH | O_DIRECTORY, 0);
+    int next = vf_beneath_open_forced (dir_fd, names[i], O_PATH | O_DIRECTORY);
     vf_fd_clear (&fd);
     fd = next;
     if (fd < 0)

@@ -124,7 +124,7 @@ static int
 make_opaque (VfOverlay *overlay, const char *temporary)
 {
   VF_AUTOFD fd = vf_beneath_open_forced (overlay->work_fd, temporary, O_RDONLY | O_DIRECTORY);
-  return fd < 0 ? fd : vf_mark_set_opaque (fd);
+  return fd < 0 ? fd : vf_marking_set_opaque (fd);
 }
 
 static int
@@ -133,8 +133,9 @@ replace_whiteout (VfOverlay *overlay, const char *temporary, int dir_fd, const c
 {
   if (!is_directory)
     return renameat (overlay->work_fd, temporary, dir_fd, name) < 0 ? -errno : 0;
-  if (renameat2 (overlay->work_fd, temporary, dir_fd, name, RENAME_EXCHANGE) < 0)
-    return -errno;
+  int result = vf_beneath_rename (overlay->work_fd, temporary, dir_fd, name, RENAME_EXCHANGE);
+  if (result < 0)
+    return result;
   unlinkat (overlay->work_fd, temporary, 0);
   return 0;
 }
@@ -225,6 +226,18 @@ link_over_whiteout (VfOverlay *overlay, const VfPlace *from, const Site *site)
   return result;
 }
 
+/* The name by which the table had it is gone; it may have more. One link is work/'s. */
+static int
+check_other_names (VfOverlay *overlay, const VfNode *node)
+{
+  g_auto (VfPlace) place = {0};
+  struct stat st;
+  int result = vf_place_find (overlay, node, &place);
+  if (result == 0)
+    result = vf_beneath_stat (place.dir_fd, place.name, &st);
+  return result < 0 || st.st_nlink > 1 ? result : -ENOENT;
+}
+
 /* Holds: tree writing. */
 static int
 link_present (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *new_name,
@@ -234,10 +247,10 @@ link_present (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *ne
   g_auto (Site) site = {0};
   g_auto (VfPlace) from = {0};
   int result = vf_node_resolve (overlay, id, &node);
-  if (result == 0 && node.removed)
-    result = -ENOENT;
   if (result == 0 && !node.present)
-    result = -ESTALE;
+    result = node.removed ? -ENOENT : -ESTALE;
+  if (result == 0 && node.removed)
+    result = check_other_names (overlay, &node);
   if (result == 0)
     result = site_open (overlay, new_parent, new_name, &site);
   if (result == 0)

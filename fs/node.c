@@ -153,8 +153,7 @@ vf_directory_open (VfOverlay *overlay, guint64 id, VfDescriptor **out_descriptor
       return result;
     base = vf_descriptors_get (overlay->descriptors, at, VF_DESCRIPTOR_DIRECTORY);
   }
-  int fd = vf_beneath_open (base ? base->fd : base_fd, path->len > 0 ? path->str : ".",
-                            O_PATH | O_DIRECTORY, 0);
+  int fd = vf_beneath_open_directory (base ? base->fd : base_fd, path->len > 0 ? path->str : ".");
   if (fd < 0)
     return fd == -ENOENT || fd == -ENOTDIR ? -ESTALE : fd;
   *out_descriptor =

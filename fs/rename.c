@@ -113,12 +113,12 @@ mark_directory (VfOverlay *overlay, const End *end, gboolean below_new_place)
   if (fd < 0)
     return fd;
   if (!must_pin)
-    return vf_mark_set_opaque (fd);
+    return vf_marking_set_opaque (fd);
   g_autofree char *path = vf_image_path_of (child->image, &child->lower);
   int number = vf_image_number (overlay, vf_image_id (child->image));
   if (!path || number < 0)
     return -EIO;
-  int result = vf_mark_set_lower (fd, vf_image_id (child->image), path);
+  int result = vf_marking_set_lower (fd, vf_image_id (child->image), path);
   if (result < 0)
     return result;
   vf_upper_pin (overlay->upper, child->id, (guint16)(number + 1));
@@ -153,22 +153,12 @@ open_end (VfOverlay *overlay, End *end)
   return result < 0 ? result : vf_directory_open (overlay, end->parent, &end->directory);
 }
 
-/* What stands at the target keeps a name in work/ if the kernel remembers it. In one step with the
- * rename for a file; a directory, which is empty, is put away first. */
+/* The file that stands at the target keeps a name in work/ if the kernel remembers it. */
 static int
-put_target_away (VfOverlay *overlay, Move *move, gboolean *out_linked)
+keep_target (VfOverlay *overlay, const Move *move, gboolean *out_linked)
 {
-  End *to = &move->to;
+  const End *to = &move->to;
   *out_linked = FALSE;
-  if (to->child.directory) {
-    int result = vf_take_away (overlay, to->parent, to->directory->fd, to->name, &to->child,
-                               to->child.below);
-    if (result == 0) {
-      to->child.whiteout = to->child.below;
-      vf_listings_drop (overlay->listings, to->child.id);
-    }
-    return result;
-  }
   char name[VF_NAME_BYTES];
   vf_orphan_name (to->child.id, name);
   if (!vf_upper_is_remembered (overlay->upper, to->child.id) ||
@@ -199,14 +189,12 @@ static int
 rename_leaving_whiteout (const Move *move)
 {
   int from_fd = move->from.directory->fd, to_fd = move->to.directory->fd;
-  if (renameat2 (from_fd, move->from.name, to_fd, move->to.name, RENAME_WHITEOUT) == 0)
-    return 0;
-  if (errno != EINVAL)
-    return -errno;
+  int result = vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, RENAME_WHITEOUT);
+  if (result != -EINVAL)
+    return result;
   /* A file system that cannot do it in one step. */
-  if (renameat (from_fd, move->from.name, to_fd, move->to.name) < 0)
-    return -errno;
-  return vf_whiteout_make (from_fd, move->from.name);
+  result = vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, 0);
+  return result < 0 ? result : vf_whiteout_make (from_fd, move->from.name);
 }
 
 static int
@@ -215,15 +203,17 @@ rename_object (const Move *move)
   int from_fd = move->from.directory->fd, to_fd = move->to.directory->fd;
   gboolean leave_whiteout = move->from.child.below;
   if (move->from.child.directory && move->to.child.whiteout) {
-    if (renameat2 (from_fd, move->from.name, to_fd, move->to.name, RENAME_EXCHANGE) < 0)
-      return -errno;
+    int result =
+        vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, RENAME_EXCHANGE);
+    if (result < 0)
+      return result;
     if (!leave_whiteout)
       unlinkat (from_fd, move->from.name, 0);
     return 0;
   }
   if (leave_whiteout)
     return rename_leaving_whiteout (move);
-  return renameat (from_fd, move->from.name, to_fd, move->to.name) < 0 ? -errno : 0;
+  return vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, 0);
 }
 
 /* A record that stands by another of the file's names is right as it is. */
@@ -241,7 +231,7 @@ replace (VfOverlay *overlay, Move *move)
   gboolean linked = FALSE;
   int result = 0;
   if (to->exists && child_is_present (&to->child))
-    result = put_target_away (overlay, move, &linked);
+    result = keep_target (overlay, move, &linked);
   if (result == 0)
     result = rename_object (move);
   if (result < 0) {
@@ -262,11 +252,13 @@ replace (VfOverlay *overlay, Move *move)
 }
 
 static int
-exchange (VfOverlay *overlay, Move *move)
+exchange (VfOverlay *overlay, const Move *move)
 {
-  End *from = &move->from, *to = &move->to;
-  if (renameat2 (from->directory->fd, from->name, to->directory->fd, to->name, RENAME_EXCHANGE) < 0)
-    return -errno;
+  const End *from = &move->from, *to = &move->to;
+  int result = vf_beneath_rename (from->directory->fd, from->name, to->directory->fd, to->name,
+                                  RENAME_EXCHANGE);
+  if (result < 0)
+    return result;
   gboolean to_stands_there =
       vf_upper_stands_at (overlay->upper, to->child.id, to->parent, to->name);
   move_record (overlay, from, to);
@@ -277,6 +269,41 @@ exchange (VfOverlay *overlay, Move *move)
   vf_directory_gained (overlay, from->parent, from->name, from->child.below, to->child.directory);
   vf_directory_gained (overlay, to->parent, to->name, to->child.below, from->child.directory);
   return 0;
+}
+
+/* An empty directory of the upper is replaced. It is taken away at the old place of the one that
+ * moves, so that a failure of that, for want of space for a whiteout, can be undone without any. */
+static int
+replace_directory (VfOverlay *overlay, Move *move)
+{
+  End *from = &move->from, *to = &move->to;
+  int result = mark_directory (overlay, to, from->child.below);
+  if (result == 0)
+    result = exchange (overlay, move);
+  if (result < 0)
+    return result;
+  result = vf_take_away (overlay, from->parent, from->directory->fd, from->name, &to->child,
+                         from->child.below);
+  if (result == 0) {
+    vf_directory_lost (overlay, from->parent, from->name, from->child.below, TRUE);
+    vf_listings_drop (overlay->listings, to->child.id);
+    return 0;
+  }
+  Move undo = *move;
+  undo.from.child = to->child;
+  undo.to.child = from->child;
+  exchange (overlay, &undo);
+  return result;
+}
+
+static int
+perform (VfOverlay *overlay, Move *move)
+{
+  if (move->flags & RENAME_EXCHANGE)
+    return exchange (overlay, move);
+  if (move->to.exists && move->to.child.directory && child_is_present (&move->to.child))
+    return replace_directory (overlay, move);
+  return replace (overlay, move);
 }
 
 /* Holds: tree writing. */
@@ -302,7 +329,7 @@ try_move (VfOverlay *overlay, Move *move)
     result = prepare_end (overlay, move, to, from->child.below);
   if (result < 0 || move->needs_copyup != 0)
     return result;
-  return (move->flags & RENAME_EXCHANGE) ? exchange (overlay, move) : replace (overlay, move);
+  return perform (overlay, move);
 }
 
 int

@@ -19,6 +19,18 @@ vf_whiteout_make (int dir_fd, const char *name)
   return mknodat (dir_fd, name, S_IFCHR, 0) < 0 ? -errno : 0;
 }
 
+static int
+unlink_whiteouts (gpointer stream)
+{
+  struct dirent *entry;
+  rewinddir (stream);
+  while ((entry = readdir (stream)))
+    if ((entry->d_type == DT_CHR || entry->d_type == DT_UNKNOWN) &&
+        unlinkat (dirfd (stream), entry->d_name, 0) < 0 && errno == EACCES)
+      return -EACCES;
+  return 0;
+}
+
 /* A removed directory holds nothing but whiteouts. */
 static void
 delete_whiteouts (int dir_fd, const char *name)
@@ -27,10 +39,7 @@ delete_whiteouts (int dir_fd, const char *name)
   DIR *stream = fd < 0 ? NULL : fdopendir (fd);
   if (!stream)
     return;
-  struct dirent *entry;
-  while ((entry = readdir (stream)))
-    if (entry->d_type == DT_CHR || entry->d_type == DT_UNKNOWN)
-      unlinkat (dirfd (stream), entry->d_name, 0);
+  vf_beneath_forced (dirfd (stream), NULL, unlink_whiteouts, stream);
   closedir (stream);
 }
 
@@ -53,13 +62,13 @@ move_to_work (VfOverlay *overlay, int dir_fd, const char *name, const char *work
               gboolean whiteout)
 {
   if (!whiteout)
-    return renameat (dir_fd, name, overlay->work_fd, work_name) < 0 ? -errno : 0;
+    return vf_beneath_rename (dir_fd, name, overlay->work_fd, work_name, 0);
   int result = vf_whiteout_make (overlay->work_fd, work_name);
   if (result < 0)
     return result;
-  if (renameat2 (dir_fd, name, overlay->work_fd, work_name, RENAME_EXCHANGE) == 0)
+  result = vf_beneath_rename (dir_fd, name, overlay->work_fd, work_name, RENAME_EXCHANGE);
+  if (result == 0)
     return 0;
-  result = -errno;
   unlinkat (overlay->work_fd, work_name, 0);
   return result;
 }

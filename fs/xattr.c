@@ -6,7 +6,18 @@
 
 #include "fs/internal.h"
 
-/* Holds: tree. -ENODATA for an image node. */
+/* An image node has no attribute of any kind that there is. */
+static int
+absent (const char *name)
+{
+  static const char *const kinds[] = {"user.", "security.", "trusted.", "system.posix_acl_"};
+  for (gsize i = 0; i < G_N_ELEMENTS (kinds); i++)
+    if (g_str_has_prefix (name, kinds[i]))
+      return -ENODATA;
+  return -EOPNOTSUPP;
+}
+
+/* Holds: tree. -ESTALE for an image node. */
 static int
 find_object (VfOverlay *overlay, guint64 id, VfPlace *out_place, VfProcPath *out_path)
 {
@@ -15,7 +26,7 @@ find_object (VfOverlay *overlay, guint64 id, VfPlace *out_place, VfProcPath *out
   if (result < 0)
     return result;
   if (!node.present)
-    return -ENODATA;
+    return -ESTALE;
   result = vf_place_find (overlay, &node, out_place);
   if (result == 0)
     vf_proc_path (out_path, out_place->dir_fd, out_place->name);
@@ -32,7 +43,7 @@ vf_overlay_getxattr (VfOverlay *overlay, guint64 id, const char *name, void *val
   VfProcPath path;
   int result = find_object (overlay, id, &place, &path);
   if (result < 0)
-    return result;
+    return result == -ESTALE ? absent (name) : result;
   ssize_t length = lgetxattr (path.text, name, value, size);
   return length < 0 ? -errno : length;
 }
@@ -61,7 +72,7 @@ vf_overlay_listxattr (VfOverlay *overlay, guint64 id, char *list, gsize size)
   VfProcPath path;
   int result = find_object (overlay, id, &place, &path);
   if (result < 0)
-    return result == -ENODATA ? 0 : result;
+    return result == -ESTALE ? 0 : result;
   g_autofree char *names = g_malloc (XATTR_LIST_MAX);
   ssize_t length = llistxattr (path.text, names, XATTR_LIST_MAX);
   if (length < 0)
@@ -85,7 +96,9 @@ copy_up (VfOverlay *overlay, guint64 id)
   g_autoptr (GRWLockWriterLocker) locker = g_rw_lock_writer_locker_new (&overlay->tree);
   VfNode node;
   result = vf_node_resolve (overlay, id, &node);
-  return result < 0 || node.present ? result : vf_copyup_directory (overlay, id);
+  if (result < 0 || node.present)
+    return result;
+  return node.removed ? vf_copyup_orphan (overlay, id) : vf_copyup_directory (overlay, id);
 }
 
 int
@@ -116,6 +129,6 @@ vf_overlay_removexattr (VfOverlay *overlay, guint64 id, const char *name)
   VfProcPath path;
   int result = find_object (overlay, id, &place, &path);
   if (result < 0)
-    return result;
+    return result == -ESTALE ? absent (name) : result;
   return lremovexattr (path.text, name) < 0 ? -errno : 0;
 }

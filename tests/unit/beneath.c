@@ -52,6 +52,40 @@ test_forced_open_keeps_the_mode (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpuint (st.st_mode & 07777, ==, 0400);
 }
 
+/* As an ordinary user, whom modes hold back. */
+static void
+test_modes_do_not_matter (Fixture *fixture, gconstpointer user_data)
+{
+  struct stat st;
+  g_assert_cmpint (chmod (fixture->root, 0755), ==, 0);
+  g_assert_cmpint (mkdirat (fixture->environment_fd, "upper/in", 0700), ==, 0);
+  for (const char *const *name = (const char *const[]){"upper", "upper/in", "work", NULL}; *name;
+       name++)
+    if (geteuid () == 0)
+      g_assert_cmpint (fchownat (fixture->environment_fd, *name, 65534, 65534, 0), ==, 0);
+  if (geteuid () == 0)
+    g_assert_cmpint (seteuid (65534), ==, 0);
+  VF_AUTOFD upper_fd = openat (fixture->environment_fd, "upper", O_PATH | O_DIRECTORY);
+  VF_AUTOFD work_fd = openat (fixture->environment_fd, "work", O_PATH | O_DIRECTORY);
+  g_assert_cmpint (mkdirat (upper_fd, "in/sub", 0500), ==, 0);
+  g_assert_cmpint (fchmodat (upper_fd, "in", 0, 0), ==, 0);
+  VF_AUTOFD in_fd = openat (upper_fd, "in", O_PATH | O_DIRECTORY);
+  g_assert_cmpint (fstatat (in_fd, "sub", &st, 0) < 0 ? -errno : 0, ==, -EACCES);
+  g_assert_cmpint (vf_beneath_stat (in_fd, "sub", &st), ==, 0);
+  g_assert_cmpuint (st.st_mode & 07777, ==, 0500);
+  VF_AUTOFD sub_fd = vf_beneath_open_directory (upper_fd, "in/sub");
+  g_assert_cmpint (sub_fd, >=, 0);
+  g_assert_cmpint (vf_beneath_open_directory (upper_fd, "in/none"), ==, -ENOENT);
+  g_assert_cmpint (vf_beneath_rename (in_fd, "sub", work_fd, "moved", 0), ==, 0);
+  g_assert_cmpint (vf_beneath_rename (in_fd, "sub", work_fd, "moved", 0), ==, -ENOENT);
+  g_assert_cmpint (vf_beneath_stat (work_fd, "moved", &st), ==, 0);
+  g_assert_cmpuint (st.st_mode & 07777, ==, 0500);
+  g_assert_cmpint (vf_beneath_stat (upper_fd, "in", &st), ==, 0);
+  g_assert_cmpuint (st.st_mode & 07777, ==, 0);
+  if (getuid () == 0)
+    g_assert_cmpint (seteuid (0), ==, 0);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -59,5 +93,6 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/beneath/stays", test_stays_beneath);
   FIXTURE_TEST ("/beneath/long-paths", test_long_paths);
   FIXTURE_TEST ("/beneath/forced", test_forced_open_keeps_the_mode);
+  FIXTURE_TEST ("/beneath/modes-do-not-matter", test_modes_do_not_matter);
   return g_test_run ();
 }
