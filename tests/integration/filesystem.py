@@ -1,10 +1,14 @@
 """A mount of any directory, without the command line: for tests of the file system alone."""
 
 import ctypes
+import errno
 import json
 import os
+import pickle
 import select
 import subprocess
+import sys
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +29,38 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def renameat2(old, new, flags):
     if _libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), old)
+
+
+def as_user(user, function, *arguments):
+    """What @function returns, or the name of the errno it fails with, in a process of @user."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(reading)
+            if user is not None:
+                os.setgroups([])
+                os.setgid(user.pw_gid)
+                os.setuid(user.pw_uid)
+            os.umask(0o022)
+            try:
+                answer = ("saw", function(*arguments))
+            except OSError as error:
+                answer = ("failed", errno.errorcode[error.errno])
+            with os.fdopen(writing, "wb") as pipe:
+                pickle.dump(answer, pipe)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        data = pipe.read()
+    assert os.waitpid(child, 0)[1] == 0, "the test's own process failed: see its output"
+    return pickle.loads(data)
 
 
 class Mounted:

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import mmap
 import os
-import pickle
 import random
 import shutil
 import signal
@@ -21,13 +20,12 @@ import struct
 import subprocess
 import sys
 import time
-import traceback
 from pathlib import Path
 
 import pytest
 
 import support
-from filesystem import (Mounted, RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2)
+from filesystem import (Mounted, RENAME_EXCHANGE, RENAME_NOREPLACE, as_user, renameat2)
 
 BIG = 3 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -47,38 +45,6 @@ def fill(root):
     (root / "dir" / "sub" / "deep").write_bytes(b"deep\n")
     for number in range(20):
         (root / "dir" / f"many-{number}").write_bytes(b"%d" % number)
-
-
-def as_user(user, function, *arguments):
-    """What @function returns, or the name of the errno it fails with, in a process of @user."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(reading)
-            if user is not None:
-                os.setgroups([])
-                os.setgid(user.pw_gid)
-                os.setuid(user.pw_uid)
-            os.umask(0o022)
-            try:
-                answer = ("saw", function(*arguments))
-            except OSError as error:
-                answer = ("failed", errno.errorcode[error.errno])
-            with os.fdopen(writing, "wb") as pipe:
-                pickle.dump(answer, pipe)
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        data = pipe.read()
-    assert os.waitpid(child, 0)[1] == 0, "the test's own process failed: see its output"
-    return pickle.loads(data)
 
 
 class Pair:
