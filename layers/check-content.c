@@ -55,6 +55,8 @@ check_object (const char *name, gpointer user_data, GError **error)
   g_autofree char *hex = g_strconcat (check->folder + strlen ("objects/"), name, NULL);
   VfDigest digest, found;
   gint64 size;
+  if (!vf_check_step (check, error))
+    return FALSE;
   if (!is_name (hex, &digest)) {
     vf_check_problem (check, relative, "is no object");
     return TRUE;

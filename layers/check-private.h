@@ -10,7 +10,9 @@ typedef struct {
   VfStore *store;
   gboolean deep, repair;
   VfCheckReport report;
+  VfCheckProgress progress; /* or NULL */
   gpointer user_data;
+  guint64 n_files; /* looked at */
   guint64 n_problems;
   VfHasher *hasher;
   GHashTable *sizes;  /* VfDigest of each object that is in order -> its size, boxed */
@@ -23,6 +25,8 @@ void vf_check_problem (VfCheck *check, const char *relative, const char *format,
 /* The same; a repair moves it to the quarantine, so that it is made anew. */
 void vf_check_damaged (VfCheck *check, const char *relative, const char *format, ...)
     G_GNUC_PRINTF (3, 4);
+/* Tells that one more is looked at; FALSE with VF_ERROR_CANCELLED when the caller wants no more. */
+gboolean vf_check_step (VfCheck *check, GError **error);
 /* Whether @relative is a regular file of mode 0444 with one link; reports what it is instead. A
  * wrong mode is repaired on the spot. */
 gboolean vf_check_file (VfCheck *check, const char *relative, gint64 *out_size);

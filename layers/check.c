@@ -59,6 +59,15 @@ vf_check_damaged (VfCheck *check, const char *relative, const char *format, ...)
 }
 
 gboolean
+vf_check_step (VfCheck *check, GError **error)
+{
+  if (!check->progress || check->progress (check->n_files++, check->user_data))
+    return TRUE;
+  return vf_error_set (error, VF_ERROR_CANCELLED, "%s: the check was cancelled",
+                       vf_store_path (check->store));
+}
+
+gboolean
 vf_check_file (VfCheck *check, const char *relative, gint64 *out_size)
 {
   struct stat st;
@@ -113,7 +122,7 @@ check_all (VfCheck *check, GError **error)
 
 gboolean
 vf_check (VfStore *store, gboolean deep, gboolean repair, VfCheckReport report_func,
-          gpointer user_data, guint64 *out_problems, GError **error)
+          VfCheckProgress progress, gpointer user_data, guint64 *out_problems, GError **error)
 {
   *out_problems = 0;
   g_autoptr (VfStoreWrite) write = vf_store_begin_write (store, error);
@@ -126,6 +135,7 @@ vf_check (VfStore *store, gboolean deep, gboolean repair, VfCheckReport report_f
                    .deep = deep,
                    .repair = repair,
                    .report = report_func,
+                   .progress = progress,
                    .user_data = user_data,
                    .hasher = hasher,
                    .sizes = sizes};

@@ -39,10 +39,19 @@ vf_progress_new (VfOutput *output, const char *label, VfProgressUnit unit, const
 }
 
 void
-vf_progress_free (VfProgress *progress)
+vf_progress_erase (VfProgress *progress)
 {
+  g_mutex_lock (&progress->lock);
   if (progress->drawn && progress->terminal)
     fputs ("\r\033[K", stderr);
+  progress->drawn = FALSE;
+  g_mutex_unlock (&progress->lock);
+}
+
+void
+vf_progress_free (VfProgress *progress)
+{
+  vf_progress_erase (progress);
   g_mutex_clear (&progress->lock);
   g_free (progress->label);
   g_free (progress->items);

@@ -24,6 +24,8 @@ vf_progress_new (VfOutput *output, const char *label, VfProgressUnit unit, const
 void vf_progress_update (VfProgress *progress, guint64 done, guint64 total);
 /* How much has come of what @total counts otherwise; shown from the next update on. */
 void vf_progress_set_bytes (VfProgress *progress, guint64 bytes);
+/* Takes a bar off the line, so that something else can be printed there. */
+void vf_progress_erase (VfProgress *progress);
 void vf_progress_free (VfProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfProgress, vf_progress_free)
 

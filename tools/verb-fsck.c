@@ -1,6 +1,8 @@
 /* venvfs fsck */
 #include "layers/check.h"
 #include "layers/error.h"
+#include "tools/interrupt.h"
+#include "tools/progress.h"
 #include "tools/verb.h"
 
 static gboolean deep, repair;
@@ -14,13 +16,23 @@ static const GOptionEntry entries[] = {
 
 typedef struct {
   VfOutput *output;
+  VfProgress *progress;
   JsonArray *problems; /* NULL without --json */
 } Listing;
+
+static gboolean
+on_progress (guint64 done, gpointer user_data)
+{
+  Listing *listing = user_data;
+  vf_progress_update (listing->progress, done, 0);
+  return !vf_interrupted ();
+}
 
 static void
 on_problem (const char *path, const char *problem, gpointer user_data)
 {
   Listing *listing = user_data;
+  vf_progress_erase (listing->progress);
   vf_output_data (listing->output, "%s: %s", path, problem);
   if (!listing->problems)
     return;
@@ -41,12 +53,15 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   if (!store)
     return FALSE;
   JsonObject *result = vf_output_result (invocation->output);
-  Listing listing = {invocation->output, result ? json_array_new () : NULL};
+  g_autoptr (VfProgress) progress =
+      vf_progress_new (invocation->output, "Checking", VF_PROGRESS_ITEMS, "file");
+  Listing listing = {invocation->output, progress, result ? json_array_new () : NULL};
   guint64 n = 0;
   if (result)
     json_object_set_array_member (result, "problems", listing.problems);
-  if (!vf_check (store, deep, repair, on_problem, &listing, &n, error))
+  if (!vf_check (store, deep, repair, on_problem, on_progress, &listing, &n, error))
     return FALSE;
+  vf_progress_erase (progress);
   if (n == 0) {
     vf_output_line (invocation->output, "%s: nothing is wrong", vf_store_path (store));
     return TRUE;

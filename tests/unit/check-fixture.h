@@ -17,7 +17,7 @@ run_check (Fixture *fixture, gboolean deep, gboolean repair)
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) lines = g_ptr_array_new ();
   guint64 n = 99;
-  g_assert_true (vf_check (fixture->store, deep, repair, on_problem, lines, &n, &error));
+  g_assert_true (vf_check (fixture->store, deep, repair, on_problem, NULL, lines, &n, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (n, ==, lines->len);
   g_ptr_array_add (lines, NULL);

@@ -44,8 +44,28 @@ test_it_cannot_run (Fixture *fixture, gconstpointer user_data)
   int fd = vf_store_fd (fixture->store);
   g_assert_cmpint (unlinkat (fd, "lock", 0), ==, 0);
   g_assert_cmpint (mkdirat (fd, "lock", 0700), ==, 0);
-  g_assert_false (vf_check (fixture->store, FALSE, FALSE, on_problem, lines, &n, &error));
+  g_assert_false (vf_check (fixture->store, FALSE, FALSE, on_problem, NULL, lines, &n, &error));
   g_assert_error (error, VF_SYSTEM_ERROR, EISDIR);
+  g_assert_cmpuint (n, ==, 0);
+}
+
+/* Lets the first file pass, and no other. */
+static gboolean
+one_file (guint64 done, gpointer user_data)
+{
+  return done == 0;
+}
+
+static void
+test_cancelled (Fixture *fixture, gconstpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
+  guint64 n = 99;
+  add_object (fixture, "one");
+  add_object (fixture, "two");
+  g_assert_false (vf_check (fixture->store, TRUE, FALSE, on_problem, one_file, lines, &n, &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
   g_assert_cmpuint (n, ==, 0);
 }
 
@@ -57,5 +77,6 @@ main (int argc, char **argv)
   FIXTURE_TEST ("/check/strays-at-the-top", test_strays_at_the_top);
   FIXTURE_TEST ("/check/modes-and-links", test_modes_and_links);
   FIXTURE_TEST ("/check/it-cannot-run", test_it_cannot_run);
+  FIXTURE_TEST ("/check/cancelled", test_cancelled);
   return g_test_run ();
 }
