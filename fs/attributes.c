@@ -35,13 +35,14 @@ lower_size (VfOverlay *overlay, const VfImageNode *lower)
 }
 
 void
-vf_entry_of_lower (VfOverlay *overlay, const VfImageNode *lower, gboolean removed,
+vf_entry_of_lower (VfOverlay *overlay, VfImage *image, const VfImageNode *lower, gboolean removed,
                    VfEntry *out_entry)
 {
   memset (out_entry, 0, sizeof *out_entry);
   guint64 size = lower_size (overlay, lower);
   out_entry->id = lower->id;
   out_entry->view = lower->type == VF_NODE_VIEW;
+  out_entry->lower_index = image == overlay->first ? lower->index : 0;
   struct stat *st = &out_entry->st;
   st->st_ino = lower->id;
   st->st_mode = lower_type (lower->type) | (lower->mode & 07777);
@@ -107,7 +108,7 @@ vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, g
                    VfEntry *out_entry)
 {
   if (!(child->upper.flags & VF_UPPER_PRESENT)) {
-    vf_entry_of_lower (overlay, &child->lower, FALSE, out_entry);
+    vf_entry_of_lower (overlay, child->image, &child->lower, FALSE, out_entry);
     return 0;
   }
   if (!count) {
@@ -144,7 +145,7 @@ static int
 entry_of_node (VfOverlay *overlay, const VfNode *node, VfEntry *out_entry)
 {
   if (!node->present) {
-    vf_entry_of_lower (overlay, &node->lower, node->removed, out_entry);
+    vf_entry_of_lower (overlay, node->image, &node->lower, node->removed, out_entry);
     return 0;
   }
   g_auto (VfPlace) place = {0};

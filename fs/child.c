@@ -179,18 +179,3 @@ vf_child_find_in (VfOverlay *overlay, const VfNode *parent, const char *name, Vf
   }
   return vf_child_find (overlay, parent, directory ? directory->fd : -1, name, out_child);
 }
-
-char *
-vf_image_path_of (VfImage *image, const VfImageNode *node)
-{
-  g_autoptr (GString) path = g_string_new (NULL);
-  VfImageNode at = *node;
-  while (at.id != VF_IMAGE_ROOT_ID) {
-    if (path->len > 0)
-      g_string_prepend_c (path, '/');
-    g_string_prepend (path, at.name);
-    if (vf_image_get (image, at.parent, &at) < 0)
-      return NULL;
-  }
-  return g_string_free (g_steal_pointer (&path), FALSE);
-}

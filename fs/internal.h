@@ -35,6 +35,7 @@ struct VfOverlay {
   GMutex images_lock; /* innermost, as those inside the table and the caches */
   GPtrArray *images;  /* of VfImage: all that this mount has shown or has a renamed directory of;
                          none is taken out before the end, so a borrowed one stays [lock: images] */
+  VfImage *first;     /* what was shown at the beginning; one of images; constant */
   VfImage *newest;    /* what is shown; one of images [lock: tree] */
   GArray *shown;      /* of guint: numbers in images of all that were shown, the newest last; an
                          image that was shown again stands here twice [lock: tree] */
@@ -164,13 +165,10 @@ VfNode vf_node_of_child (const VfChild *child);
 /* Checks a name that a caller gave: -EINVAL, -ENAMETOOLONG or 0. */
 int vf_name_check (const char *name);
 
-/* The path of an image's node in that image; owned by the caller, NULL if damaged. */
-char *vf_image_path_of (VfImage *image, const VfImageNode *node);
-
 /* ---- attributes.c */
 
-void vf_entry_of_lower (VfOverlay *overlay, const VfImageNode *lower, gboolean removed,
-                        VfEntry *out_entry);
+void vf_entry_of_lower (VfOverlay *overlay, VfImage *image, const VfImageNode *lower,
+                        gboolean removed, VfEntry *out_entry);
 /* @st: what the upper says. Holds: tree. */
 int vf_entry_of_upper (VfOverlay *overlay, const VfUpperNode *upper, VfImage *image,
                        const VfImageNode *lower, const struct stat *st, VfEntry *out_entry);

@@ -301,7 +301,7 @@ tell_entry (Telling *telling, const char *name, guint64 hash, const VfImageNode 
   VfEntry entry;
   int result = 0;
   if (!telling->node->present && lower)
-    vf_entry_of_lower (telling->overlay, lower, FALSE, &entry);
+    vf_entry_of_lower (telling->overlay, telling->node->image, lower, FALSE, &entry);
   else {
     result = vf_child_find (telling->overlay, telling->node, telling->dir_fd, name, &child);
     if (result == 0)

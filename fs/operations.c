@@ -1,5 +1,6 @@
 /* The low-level operations: look up, call the overlay, reply exactly once. */
 #include "fs/operations.h"
+#include "fs/prefetch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +69,7 @@ reply_entry (fuse_req_t req, int result, const VfEntry *entry)
   }
   VfOverlay *overlay = overlay_of (req);
   struct fuse_entry_param parameter = to_parameter (entry);
+  vf_prefetch_show (session_of (req)->prefetch, entry);
   if (fuse_reply_entry (req, &parameter) < 0)
     vf_overlay_forget (overlay, entry->id, 1);
 }
@@ -97,12 +99,19 @@ operation_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
 {
   VfEntry entry = {0};
   VfSession *session = session_of (req);
+  struct fuse_entry_param hidden;
+  if (parent == VF_IMAGE_ROOT_ID && vf_prefetch_lookup (session->prefetch, name, &hidden)) {
+    fuse_reply_entry (req, &hidden);
+    return;
+  }
   int result = vf_overlay_lookup (session->overlay, parent, name, &entry);
   if (result == 0 && entry.view && vf_follow_refresh (session->follow))
     result = vf_overlay_getattr (session->overlay, entry.id, &entry);
   /* Node 0 is how the kernel is told to remember that there is nothing. */
   if (result == -ENOENT)
     result = 0;
+  else if (result == 0)
+    vf_prefetch_touch (session->prefetch, parent, name, &entry);
   reply_entry (req, result, &entry);
 }
 
@@ -256,6 +265,7 @@ operation_read (fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
 {
   VfSession *session = session_of (req);
   VfRead read;
+  vf_prefetch_note_read (session->prefetch, id, (guint64)offset, size);
   int result = vf_overlay_read (session->overlay, id, (guint64)offset, size, &read);
   if (result == 0 && read.bytes && vf_follow_refresh (session->follow)) {
     vf_overlay_read_done (session->overlay, &read);
@@ -311,6 +321,7 @@ add_entry (const char *name, const VfEntry *entry, guint64 position, gpointer us
   struct fuse_entry_param parameter = to_parameter (entry);
   if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')))
     parameter.ino = 0;
+  vf_prefetch_show (session_of (reply->req)->prefetch, entry);
   gsize needed =
       fuse_add_direntry_plus (reply->req, reply->buffer + reply->used, reply->size - reply->used,
                               name, &parameter, (off_t)position);
@@ -341,6 +352,11 @@ static void
 operation_readdirplus (fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
                        struct fuse_file_info *info)
 {
+  if (vf_prefetch_is_hidden (id)) {
+    vf_prefetch_list (session_of (req)->prefetch, req, id, reply_buffer (size), size,
+                      (guint64)offset);
+    return;
+  }
   g_autoptr (GArray) group_ids = g_array_new (FALSE, FALSE, sizeof (fuse_ino_t));
   Reply reply = {.req = req,
                  .overlay = overlay_of (req),

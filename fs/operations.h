@@ -10,11 +10,13 @@ G_BEGIN_DECLS
 #define VF_COUNTED_OPCODES 64
 
 typedef struct VfFollow VfFollow;
+typedef struct VfPrefetch VfPrefetch;
 
 struct VfSession {
   VfOverlay *overlay;                 /* owned; constant as all below */
   struct fuse_session *fuse;          /* owned, with the descriptor */
   VfFollow *follow;                   /* owned */
+  VfPrefetch *prefetch;               /* owned */
   gboolean can_expire;                /* the kernel can look an entry up again instead of dropping
                                          it; written in INIT */
   guint64 counts[VF_COUNTED_OPCODES]; /* atomic */

@@ -130,7 +130,7 @@ vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
   choose_owner (overlay, options->owner_is_mounter);
   overlay->turns = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   overlay->images = g_ptr_array_new_with_free_func ((GDestroyNotify)vf_image_unref);
-  overlay->newest = image;
+  overlay->newest = overlay->first = image;
   overlay->shown = g_array_new (FALSE, TRUE, sizeof (guint));
   g_array_set_size (overlay->shown, 1);
   g_ptr_array_add (overlay->images, vf_image_ref (image));
@@ -170,6 +170,18 @@ vf_overlay_free (VfOverlay *overlay)
   g_mutex_clear (&overlay->turns_lock);
   g_rw_lock_clear (&overlay->tree);
   g_free (overlay);
+}
+
+VfImage *
+vf_overlay_image (VfOverlay *overlay)
+{
+  return overlay->first;
+}
+
+VfStore *
+vf_overlay_store (VfOverlay *overlay)
+{
+  return overlay->store;
 }
 
 int

@@ -53,11 +53,16 @@ typedef struct {
 typedef struct {
   guint64 id;
   struct stat st;
-  gboolean view; /* attributes may change without a request: no attribute caching */
+  gboolean view;       /* attributes may change without a request: no attribute caching */
+  guint32 lower_index; /* where the image that the mount began with has it, if it is all and only
+                          that image's; 0 otherwise */
 } VfEntry;
 
 VfOverlay *vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error);
 void vf_overlay_free (VfOverlay *overlay);
+/* The image that the mount began with, and the store; borrowed. */
+VfImage *vf_overlay_image (VfOverlay *overlay);
+VfStore *vf_overlay_store (VfOverlay *overlay);
 
 /* The mount point as it is now; TRUE when it differs from the former: the session then invalidates
  * what vf_overlay_foreach_view() names: the views that were looked at so far. Cheap. */

@@ -387,3 +387,18 @@ vf_image_lookup_path (VfImage *image, const char *path, VfImageNode *out_node)
   }
   return result;
 }
+
+char *
+vf_image_path_of (VfImage *image, const VfImageNode *node)
+{
+  g_autoptr (GString) path = g_string_new (NULL);
+  VfImageNode at = *node;
+  while (at.id != VF_IMAGE_ROOT_ID) {
+    if (path->len > 0)
+      g_string_prepend_c (path, '/');
+    g_string_prepend (path, at.name);
+    if (vf_image_get (image, at.parent, &at) < 0)
+      return NULL;
+  }
+  return g_string_free (g_steal_pointer (&path), FALSE);
+}

@@ -75,6 +75,8 @@ int vf_image_lookup (VfImage *image, guint32 directory, const char *name, gsize 
 int vf_image_seek (VfImage *image, guint32 directory, guint64 after, guint32 *out_index);
 /* By slash-separated path relative to the root; "" is the root. For tools and tests. */
 int vf_image_lookup_path (VfImage *image, const char *path, VfImageNode *out_node);
+/* The path of a node, relative to the root; owned by the caller, NULL if damaged. */
+char *vf_image_path_of (VfImage *image, const VfImageNode *node);
 
 /* Reads all of it: header, checksum of the body, order, bounds, ids. For fsck. */
 gboolean vf_image_verify (VfImage *image, GError **error);

@@ -7,8 +7,10 @@
  *   bytecode/<cache tag>.<magic>/<package digest>   compiled modules of one package (bytecode.h)
  *   images/<id>                 images (image.h)
  *   interpreters/  resolutions/  cache/   may vanish at any time; cache/pip-<package digest> is a
- * pip that is unpacked to be run (tools/pip.h) envs/<name>/                environments
- * (environment.h) trash/ tmp/ leases/ lock    sweep.h, lease.h
+ *                               pip that is unpacked to be run (tools/pip.h),
+ *                               cache/reads-<image id> what an import read of it (profile.h)
+ *   envs/<name>/                environments (environment.h)
+ *   trash/ tmp/ leases/ lock    sweep.h, lease.h
  *
  * Locking: a VfStore may be used by several threads at once; it is immutable but for descriptors.
  * Between processes: whoever adds something that others may refer to (an ingest, a create) holds a

@@ -293,19 +293,20 @@ sweep_dead (const char *name, gpointer user_data, GError **error)
   return TRUE;
 }
 
-/* Caches of ours may vanish at any time, but a pip that an environment has is worth its place. */
+/* Caches of ours may vanish at any time, but a pip that an environment has is worth its place, and
+ * so is what an import read of an image. */
 static gboolean
 sweep_cached (const char *name, gpointer user_data, GError **error)
 {
   Sweep *sweep = user_data;
   g_autofree char *relative = g_build_filename (sweep->folder, name, NULL);
   const char *dash = strrchr (name, '-');
-  VfDigest package;
+  VfDigest of;
   struct stat st;
   if (fstatat (vf_store_fd (sweep->store), relative, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
       st.st_mtime + CACHE_SECONDS > time (NULL) ||
-      (dash && vf_digest_from_hex (dash + 1, strlen (dash + 1), &package) &&
-       vf_reach_has_package (sweep->reach, &package)))
+      (dash && vf_digest_from_hex (dash + 1, strlen (dash + 1), &of) &&
+       (vf_reach_has_package (sweep->reach, &of) || vf_reach_has_image (sweep->reach, &of))))
     return TRUE;
   return sweep_dead (name, user_data, error);
 }

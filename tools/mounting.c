@@ -26,9 +26,11 @@
 #include "tools/users.h"
 
 /* The daemon gives the lock back a moment after the kernel says that a mount has gone. */
-#define RELEASE_MSEC 2000
-#define POLL_USEC    2000
-#define USERS_SHOWN  4
+#define RELEASE_MSEC   2000
+#define POLL_USEC      2000
+#define BUSY_TRIES     10
+#define BUSY_WAIT_USEC 20000
+#define USERS_SHOWN    4
 
 static gboolean
 explain_locked (VfStore *store, VfEnvironment *environment, GError **error)
@@ -238,8 +240,15 @@ gboolean
 vf_mounting_unmount (const char *path, dev_t device, gboolean force, GError **error)
 {
   g_autoptr (GError) cause = NULL;
-  if (vf_fuse_unmount (path, force, &cause))
-    return TRUE;
+  /* The daemon itself may be in there for a moment, to prefetch (fs/lister.h). */
+  for (guint i = 0; i < BUSY_TRIES; i++) {
+    g_clear_error (&cause);
+    if (vf_fuse_unmount (path, force, &cause))
+      return TRUE;
+    if (!g_error_matches (cause, VF_SYSTEM_ERROR, EBUSY))
+      break;
+    g_usleep (BUSY_WAIT_USEC);
+  }
   if (!g_error_matches (cause, VF_SYSTEM_ERROR, EBUSY)) {
     g_propagate_error (error, g_steal_pointer (&cause));
     return FALSE;

@@ -417,7 +417,7 @@ class World:
             subprocess.run([*command, path], capture_output=True)
         return problems
 
-    def _end_daemons(self):
+    def end_daemons(self):
         problems = []
         for pid in self.daemons():
             if not self._wait(pid, DAEMON_EXIT_SECONDS):
@@ -453,7 +453,7 @@ class World:
         """Ends the world and returns what was wrong with it, a list of texts."""
         problems = self.unmount_all()
         problems += self._check_store()
-        problems += self._end_daemons()
+        problems += self.end_daemons()
         for pid in self.processes():
             command = _process_field(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
             problems.append(f"process {pid} still runs: {command}")

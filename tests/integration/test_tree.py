@@ -22,6 +22,7 @@ WITHOUT_UNIT_TEST = {
     "fs/main.c": "the daemon: test_daemon.py",
     "fs/mounts.c": "a mount needs the kernel: test_daemon.py",
     "fs/operations.c": "answers the kernel: test_filesystem.py",
+    "fs/prefetch.c": "needs the kernel: test_prefetch.py",
     "fs/session.c": "needs the kernel: test_filesystem.py",
     "tools/borrowed-mount.c": "needs a mount: test_run.py",
     "tools/client.c": "needs the daemon: test_daemon.py",

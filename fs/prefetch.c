@@ -1,0 +1,432 @@
+#include "fs/prefetch.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/lister.h"
+#include "fs/upper.h"
+#include "layers/io.h"
+#include "layers/profile.h"
+
+/* A hidden directory's id: this bit, whether it is a group, and the index of a directory. */
+#define HIDDEN_BIT    (G_GUINT64_CONSTANT (1) << 63)
+#define GROUP_BIT     (G_GUINT64_CONSTANT (1) << 32)
+#define CACHE_NAME    "__pycache__"
+#define FEW           3         /* modules for which it is not worth the while */
+#define MODULE_BYTES  (1 << 20) /* larger ones are read as they are needed */
+#define PUSH_BYTES    (1 << 20) /* at a time */
+#define FOR_EVER      1e9
+#define BITS_PER_WORD 64
+
+struct VfPrefetch {
+  VfSession *session;
+  VfImage *image;   /* owned: the one that the mount began with */
+  VfLister *lister; /* owned; NULL: off */
+  char *prefix;     /* of the names of hidden directories */
+
+  guint64 last;       /* the directory that was touched last; atomic */
+  guint32 last_group; /* its group; atomic */
+  /* One bit a node of the image, set atomically. Of a file: the kernel may have a name for it. Of a
+   * directory: it was queued, or it is the group of one that was. */
+  guint64 *shown;
+  guint64 *pushed; /* files whose pages may be the image's though nobody asked for them */
+
+  GMutex gate;    /* held for one push */
+  gint64 pushing; /* the node that is being pushed, -1: none; atomic */
+
+  GMutex lock;
+  VfProfile *profile; /* NULL while nothing was touched lately; [lock] */
+  GHashTable *groups; /* those of the profile that were pushed; the lister's */
+  GArray *learnt;     /* of VfProfileRange, in the order of reading; [lock] */
+  guint n_others;     /* reads of what is no code; [lock] */
+};
+
+static gboolean
+bit_get (const guint64 *bits, guint32 index)
+{
+  guint64 word = __atomic_load_n (&bits[index / BITS_PER_WORD], __ATOMIC_SEQ_CST);
+  return (word >> (index % BITS_PER_WORD)) & 1;
+}
+
+/* The bit as it was before. */
+static gboolean
+bit_change (guint64 *bits, guint32 index, gboolean value)
+{
+  guint64 *word = &bits[index / BITS_PER_WORD];
+  guint64 bit = G_GUINT64_CONSTANT (1) << (index % BITS_PER_WORD);
+  guint64 before = value ? __atomic_fetch_or (word, bit, __ATOMIC_SEQ_CST)
+                         : __atomic_fetch_and (word, ~bit, __ATOMIC_SEQ_CST);
+  return (before & bit) != 0;
+}
+
+/* ---- What is known and learnt */
+
+static VfProfile *
+profile_get (VfPrefetch *prefetch)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&prefetch->lock);
+  if (!prefetch->profile)
+    prefetch->profile = vf_profile_open (vf_overlay_store (prefetch->session->overlay),
+                                         vf_image_id (prefetch->image));
+  return vf_profile_ref (prefetch->profile);
+}
+
+/* What reads mostly other things (grep, tar, a backup) is no import. */
+static void
+learn (VfPrefetch *prefetch)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VfProfile) profile = profile_get (prefetch);
+  g_autoptr (GArray) learnt = NULL;
+  g_mutex_lock (&prefetch->lock);
+  gboolean is_import = prefetch->learnt && prefetch->n_others < prefetch->learnt->len;
+  learnt = g_steal_pointer (&prefetch->learnt);
+  prefetch->n_others = 0;
+  g_clear_pointer (&prefetch->profile, vf_profile_unref);
+  g_mutex_unlock (&prefetch->lock);
+  if (is_import && !vf_profile_write (profile, (const VfProfileRange *)learnt->data, learnt->len,
+                                      vf_overlay_store (prefetch->session->overlay),
+                                      vf_image_id (prefetch->image), &error))
+    g_message ("what an import read is not remembered: %s", error->message);
+}
+
+static void
+note (VfPrefetch *prefetch, const VfImageNode *node, guint64 offset, guint64 size)
+{
+  /* What has no modules (numpy.libs) belongs to what was imported before. */
+  guint32 group = vf_profile_group_of (prefetch->image, node->parent);
+  if (!bit_get (prefetch->shown, group))
+    group = __atomic_load_n (&prefetch->last_group, __ATOMIC_RELAXED);
+  VfProfileRange range = {
+      .group = group, .node = node->index, .first_page = (guint32)(offset / VF_PROFILE_PAGE_BYTES)};
+  guint64 end = MIN (offset + size, node->size);
+  range.n_pages =
+      (guint32)((end + VF_PROFILE_PAGE_BYTES - 1) / VF_PROFILE_PAGE_BYTES) - range.first_page;
+  g_mutex_lock (&prefetch->lock);
+  if (!prefetch->learnt)
+    prefetch->learnt = g_array_new (FALSE, FALSE, sizeof (VfProfileRange));
+  if (prefetch->learnt->len < VF_PROFILE_MAX_RANGES)
+    g_array_append_val (prefetch->learnt, range);
+  g_mutex_unlock (&prefetch->lock);
+  vf_lister_wake (prefetch->lister);
+}
+
+static gboolean
+is_code (const VfImageNode *node)
+{
+  return g_str_has_suffix (node->name, ".pyc") || g_str_has_suffix (node->name, ".so") ||
+         strstr (node->name, ".so.");
+}
+
+void
+vf_prefetch_note_read (VfPrefetch *prefetch, guint64 id, guint64 offset, gsize size)
+{
+  VfImageNode node;
+  if (!prefetch->lister || (id & VF_UPPER_BORN_BIT) ||
+      vf_image_find (prefetch->image, id, &node) < 0 || node.type != VF_NODE_FILE ||
+      offset >= node.size)
+    return;
+  if (is_code (&node)) {
+    note (prefetch, &node, offset, size);
+    return;
+  }
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&prefetch->lock);
+  prefetch->n_others++;
+}
+
+/* ---- What is touched and shown */
+
+void
+vf_prefetch_touch (VfPrefetch *prefetch, guint64 parent, const char *name, const VfEntry *entry)
+{
+  VfImageNode node;
+  guint64 id = parent;
+  gboolean is_module = g_str_has_suffix (name, ".pyc");
+  if (!prefetch->lister)
+    return;
+  if (S_ISDIR (entry->st.st_mode) && strcmp (name, CACHE_NAME) == 0)
+    id = entry->id;
+  else if (!is_module)
+    return;
+  /* There will be no READ to learn from. */
+  if (is_module && entry->lower_index != 0 && bit_get (prefetch->pushed, entry->lower_index) &&
+      !bit_get (prefetch->shown, entry->lower_index) &&
+      vf_image_get (prefetch->image, entry->lower_index, &node) == 0)
+    note (prefetch, &node, 0, node.size);
+  if (__atomic_exchange_n (&prefetch->last, id, __ATOMIC_RELAXED) == id ||
+      vf_image_find (prefetch->image, id, &node) < 0 || node.type != VF_NODE_DIRECTORY)
+    return;
+  guint32 group = vf_profile_group_of (prefetch->image, node.index);
+  __atomic_store_n (&prefetch->last_group, group, __ATOMIC_RELAXED);
+  if (bit_change (prefetch->shown, node.index, TRUE))
+    return;
+  bit_change (prefetch->shown, group, TRUE);
+  vf_lister_queue (prefetch->lister, node.index);
+}
+
+void
+vf_prefetch_show (VfPrefetch *prefetch, const VfEntry *entry)
+{
+  VfImageNode node = {.index = entry->lower_index};
+  if (!prefetch->lister || !S_ISREG (entry->st.st_mode) || (entry->id & VF_UPPER_BORN_BIT) ||
+      entry->view)
+    return;
+  if (node.index == 0 && vf_image_find (prefetch->image, entry->id, &node) < 0)
+    return;
+  bit_change (prefetch->shown, node.index, TRUE);
+  if (__atomic_load_n (&prefetch->pushing, __ATOMIC_SEQ_CST) == (gint64)node.index) {
+    g_mutex_lock (&prefetch->gate);
+    g_mutex_unlock (&prefetch->gate);
+  }
+  if (entry->lower_index == 0 && bit_change (prefetch->pushed, node.index, FALSE))
+    fuse_lowlevel_notify_inval_inode (prefetch->session->fuse, entry->id, 0, 0);
+}
+
+/* ---- What the lister does */
+
+static void
+list_hidden (VfPrefetch *prefetch, VfLister *lister, guint64 number)
+{
+  g_autofree char *name = g_strdup_printf ("%s%" G_GINT64_MODIFIER "x", prefetch->prefix, number);
+  vf_lister_list (lister, name);
+}
+
+static void
+list_real (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *directory)
+{
+  g_autofree char *path = vf_image_path_of (prefetch->image, directory);
+  if (path)
+    vf_lister_list (lister, path);
+}
+
+/* Makes the names in a directory known, and, if it is a cache, before that those in the one that
+ * holds it. */
+static void
+list_package (VfPrefetch *prefetch, VfLister *lister, guint32 directory)
+{
+  VfImageNode node, package;
+  if (vf_image_get (prefetch->image, directory, &node) < 0)
+    return;
+  if (strcmp (node.name, CACHE_NAME) == 0 &&
+      vf_image_get (prefetch->image, node.parent, &package) == 0)
+    list_real (prefetch, lister, &package);
+  list_real (prefetch, lister, &node);
+}
+
+/* Pushes a group and then makes its names known, too. TRUE if it has something of @directory. */
+static gboolean
+list_group (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 group,
+            guint32 directory)
+{
+  gsize n;
+  const VfProfileRange *ranges = vf_profile_group (profile, group, &n);
+  gboolean is_new = ranges && g_hash_table_add (prefetch->groups, GUINT_TO_POINTER (group));
+  gboolean has_directory = FALSE;
+  guint32 last = 0;
+  if (is_new)
+    list_hidden (prefetch, lister, GROUP_BIT | group);
+  for (gsize i = 0; i < n; i++) {
+    VfImageNode node;
+    if (vf_image_get (prefetch->image, ranges[i].node, &node) < 0)
+      continue;
+    has_directory |= node.parent == directory;
+    if (is_new && node.parent != last)
+      list_package (prefetch, lister, node.parent);
+    last = node.parent;
+  }
+  return has_directory;
+}
+
+static void
+list_for (VfLister *lister, guint32 directory, gpointer user_data)
+{
+  VfPrefetch *prefetch = user_data;
+  g_autoptr (VfProfile) profile = profile_get (prefetch);
+  guint32 group = vf_profile_group_of (prefetch->image, directory);
+  VfImageNode node;
+  if (!list_group (prefetch, lister, profile, group, directory) &&
+      vf_image_get (prefetch->image, directory, &node) == 0 && node.n_children >= FEW)
+    list_hidden (prefetch, lister, directory);
+}
+
+static void
+lister_idle (gpointer user_data)
+{
+  learn (user_data);
+}
+
+/* ---- Hidden directories */
+
+gboolean
+vf_prefetch_is_hidden (guint64 id)
+{
+  return (id & HIDDEN_BIT) != 0;
+}
+
+gboolean
+vf_prefetch_lookup (VfPrefetch *prefetch, const char *name, struct fuse_entry_param *out_parameter)
+{
+  if (!g_str_has_prefix (name, prefetch->prefix))
+    return FALSE;
+  guint64 id = HIDDEN_BIT | g_ascii_strtoull (name + strlen (prefetch->prefix), NULL, 16);
+  *out_parameter = (struct fuse_entry_param){.ino = id,
+                                             .attr.st_ino = id,
+                                             .attr.st_mode = S_IFDIR | 0500,
+                                             .attr.st_nlink = 2,
+                                             .attr.st_uid = geteuid (),
+                                             .attr.st_gid = getegid (),
+                                             .attr_timeout = FOR_EVER,
+                                             .entry_timeout = FOR_EVER};
+  return TRUE;
+}
+
+/* The entry at @position of a hidden directory, and which pages of it are wanted. FALSE behind the
+ * last. */
+static gboolean
+entry_at (VfPrefetch *prefetch, const VfProfile *profile, guint64 id, guint64 position,
+          VfImageNode *out_node, VfProfileRange *out_range)
+{
+  VfImageNode directory;
+  memset (out_node, 0, sizeof *out_node);
+  if (id & GROUP_BIT) {
+    gsize n;
+    const VfProfileRange *ranges = vf_profile_group (profile, (guint32)id, &n);
+    if (position >= n)
+      return FALSE;
+    *out_range = ranges[position];
+    vf_image_get (prefetch->image, out_range->node, out_node);
+    return TRUE;
+  }
+  if (vf_image_get (prefetch->image, (guint32)id, &directory) < 0 ||
+      position >= directory.n_children)
+    return FALSE;
+  *out_range = (VfProfileRange){.n_pages = MODULE_BYTES / VF_PROFILE_PAGE_BYTES};
+  if (vf_image_get (prefetch->image, directory.first_child + (guint32)position, out_node) == 0 &&
+      out_node->size > MODULE_BYTES)
+    memset (out_node, 0, sizeof *out_node);
+  return TRUE;
+}
+
+static gboolean
+is_wanted (VfPrefetch *prefetch, const VfImageNode *node)
+{
+  return node->type == VF_NODE_FILE && node->has_digest && node->size > 0 &&
+         !bit_get (prefetch->shown, node->index);
+}
+
+/* From the object itself: by its id the overlay would take the node for the image's and remember
+ * that. Holds: gate, while it is this node's. */
+static void
+push_pages (VfPrefetch *prefetch, const VfImageNode *node, const VfProfileRange *range,
+            char *buffer)
+{
+  guint64 offset = (guint64)range->first_page * VF_PROFILE_PAGE_BYTES;
+  guint64 end = MIN (offset + (guint64)range->n_pages * VF_PROFILE_PAGE_BYTES, node->size);
+  VfExtent content;
+  if (offset >= end ||
+      vf_object_open (vf_overlay_store (prefetch->session->overlay), &node->digest, &content) < 0)
+    return;
+  VF_AUTOFD fd = content.fd;
+  while (offset < end) {
+    struct fuse_bufvec vector = FUSE_BUFVEC_INIT (MIN (end - offset, PUSH_BYTES));
+    gsize size = vector.buf[0].size;
+    vector.buf[0].mem = buffer;
+    if (pread (fd, buffer, size, content.offset + (goffset)offset) != (ssize_t)size ||
+        fuse_lowlevel_notify_store (prefetch->session->fuse, node->id, (off_t)offset, &vector, 0) <
+            0)
+      return;
+    offset += size;
+  }
+}
+
+static void
+push_all (VfPrefetch *prefetch, const VfProfile *profile, guint64 id)
+{
+  g_autofree char *buffer = g_malloc (PUSH_BYTES);
+  VfImageNode node;
+  VfProfileRange range;
+  for (guint64 i = 0; entry_at (prefetch, profile, id, i, &node, &range); i++) {
+    if (!is_wanted (prefetch, &node))
+      continue;
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&prefetch->gate);
+    __atomic_store_n (&prefetch->pushing, node.index, __ATOMIC_SEQ_CST);
+    if (is_wanted (prefetch, &node)) {
+      bit_change (prefetch->pushed, node.index, TRUE);
+      push_pages (prefetch, &node, &range, buffer);
+    }
+    __atomic_store_n (&prefetch->pushing, -1, __ATOMIC_SEQ_CST);
+  }
+}
+
+void
+vf_prefetch_list (VfPrefetch *prefetch, fuse_req_t req, guint64 id, char *buffer, gsize size,
+                  guint64 offset)
+{
+  g_autoptr (VfProfile) profile = profile_get (prefetch);
+  gsize used = 0;
+  VfImageNode node;
+  VfProfileRange range;
+  guint32 last = 0;
+  for (guint64 i = offset; entry_at (prefetch, profile, id, i, &node, &range); i++) {
+    VfEntry entry;
+    if (!is_wanted (prefetch, &node) || node.index == last ||
+        vf_overlay_getattr (prefetch->session->overlay, node.id, &entry) < 0)
+      continue;
+    struct fuse_entry_param parameter = {
+        .ino = entry.id, .attr = entry.st, .attr_timeout = FOR_EVER, .entry_timeout = FOR_EVER};
+    char name[16];
+    g_snprintf (name, sizeof name, "%x", node.index);
+    gsize needed =
+        fuse_add_direntry_plus (req, buffer + used, size - used, name, &parameter, (off_t)i + 1);
+    if (needed > size - used)
+      break;
+    used += needed;
+    last = node.index;
+  }
+  if (used == 0)
+    push_all (prefetch, profile, id);
+  fuse_reply_buf (req, buffer, used);
+}
+
+VfPrefetch *
+vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
+{
+  VfPrefetch *prefetch = g_new0 (VfPrefetch, 1);
+  prefetch->session = session;
+  prefetch->image = vf_image_ref (vf_overlay_image (session->overlay));
+  g_autofree char *token = g_uuid_string_random ();
+  prefetch->prefix = g_strdup_printf (".venvfs-%s-", token);
+  prefetch->pushing = -1;
+  gsize n_words = vf_image_n_nodes (prefetch->image) / BITS_PER_WORD + 1;
+  prefetch->shown = g_new0 (guint64, n_words);
+  prefetch->pushed = g_new0 (guint64, n_words);
+  prefetch->groups = g_hash_table_new (NULL, NULL);
+  g_mutex_init (&prefetch->gate);
+  g_mutex_init (&prefetch->lock);
+  if (parent_fd >= 0 && g_strcmp0 (g_getenv ("VENVFS_PREFETCH"), "0") != 0)
+    prefetch->lister =
+        vf_lister_new (parent_fd, mount_name, vf_store_fd (vf_overlay_store (session->overlay)),
+                       list_for, lister_idle, prefetch);
+  return prefetch;
+}
+
+void
+vf_prefetch_free (VfPrefetch *prefetch)
+{
+  if (!prefetch)
+    return;
+  vf_lister_free (prefetch->lister);
+  if (prefetch->learnt)
+    learn (prefetch);
+  g_clear_pointer (&prefetch->profile, vf_profile_unref);
+  g_hash_table_unref (prefetch->groups);
+  g_mutex_clear (&prefetch->lock);
+  g_mutex_clear (&prefetch->gate);
+  g_free (prefetch->shown);
+  g_free (prefetch->pushed);
+  g_free (prefetch->prefix);
+  vf_image_unref (prefetch->image);
+  g_free (prefetch);
+}

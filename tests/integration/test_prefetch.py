@@ -1,0 +1,198 @@
+"""Prefetching: an import on a fresh mount finds in the page cache what it is about to read."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from local_wheels import write_wheel
+from mounted import mount, status, wait_for
+
+N = 60
+pytestmark = pytest.mark.usefixtures("mountable")
+
+
+@pytest.fixture
+def imported(world):
+    """An environment "proj" of one package of many modules, and how to import all of it."""
+    files = {f"many/m{i}.py": f"value = {i}\n" + f"text = {str(i) * 3000!r}\n" for i in range(N)}
+    files["many/__init__.py"] = "".join(f"from many import m{i}\n" for i in range(N))
+    write_wheel(world.wheelhouse, "many", "1", files)
+    world.venvfs("create", "proj", "--python", world.python.path, "--without-pip", "many")
+
+    def run(place, program="import many; print(sum(getattr(many, f'm{i}').value for i in range(%d)))" % N):
+        done = world.run(place / "bin" / "python", "-I", "-c", program)
+        return done.out.strip()
+
+    return run
+
+
+def requests(world):
+    counts = status(world)["requests"]
+    return {name: counts.get(name, 0) for name in ("LOOKUP", "READ", "READDIRPLUS")}
+
+
+def profiles(world):
+    return [path for path in (world.store / "cache").iterdir() if path.name.startswith("reads-")]
+
+
+def cache_of(world, place):
+    """Without a look at any directory above it."""
+    return place / "lib" / f"python{world.python.minor}" / "site-packages" / "many" / "__pycache__"
+
+
+def trigger(world, cache):
+    """Looks up the cache of a fresh mount and waits until nothing more is pushed."""
+    os.stat(cache)
+    wait_for(lambda: requests(world)["READDIRPLUS"] > 0)
+    last = None
+    while last != (last := requests(world)):
+        time.sleep(0.3)
+
+
+def test_each_fresh_mount_asks_less(world, imported):
+    world.environment["VENVFS_PREFETCH"] = "0"
+    place = mount(world, "proj")
+    assert imported(place) == str(sum(range(N)))
+    none = requests(world)
+    world.venvfs("umount", place)
+    assert world.end_daemons() == []
+    del world.environment["VENVFS_PREFETCH"]
+
+    place = mount(world, "proj")
+    assert imported(place) == str(sum(range(N)))
+    first = requests(world)
+    world.venvfs("umount", place)
+    wait_for(lambda: profiles(world))
+
+    place = mount(world, "proj")
+    assert imported(place) == str(sum(range(N)))
+    # What the import was too fast for is there a moment later.
+    wait_for(lambda: imported(place, "import many.m7; print(1)") == "1")
+    second = requests(world)
+    assert none["READ"] >= N
+    assert first["READ"] < none["READ"], (none, first)
+    assert second["READ"] < none["READ"], (none, second)
+    # Nothing of it is seen, and nothing is pushed for who only looks around.
+    assert sorted(os.listdir(place)) == sorted(name for name in os.listdir(place) if ".venvfs" not in name)
+
+
+def test_an_import_teaches_what_to_push(world, imported):
+    """What is imported alone later finds everything pushed by what another import read."""
+    place = mount(world, "proj")
+    imported(place)
+    world.venvfs("umount", place)
+    wait_for(lambda: profiles(world))
+    [profile] = profiles(world)
+    assert profile.read_bytes().startswith(b"venvfs reads 1\n\0")
+    assert (profile.stat().st_size - 16) // 16 >= N
+
+    place = mount(world, "proj")
+    cache = cache_of(world, place)
+    trigger(world, cache)
+    names = sorted(name for name in os.listdir(cache) if name.startswith("m"))
+    before = requests(world)["READ"]
+    contents = [(cache / name).read_bytes() for name in names]
+    assert len(contents) == N and all(contents)
+    assert requests(world)["READ"] == before
+
+
+@pytest.mark.parametrize("learnt", [False, True], ids=["unknown", "known"])
+def test_what_was_changed_is_never_overwritten(world, imported, learnt):
+    place = mount(world, "proj")
+    if learnt:
+        imported(place)
+    names = sorted(path.name for path in cache_of(world, place).iterdir() if path.name.startswith("m"))
+    changed = {name: f"changed {name} ".encode() * 400 for name in names[::3]}
+    for name, content in changed.items():
+        (cache_of(world, place) / name).write_bytes(content)
+    renamed = (cache_of(world, place) / names[1]).read_bytes()
+    os.rename(cache_of(world, place) / names[1], cache_of(world, place) / "other.pyc")
+    world.venvfs("umount", place)
+    if learnt:
+        wait_for(lambda: profiles(world))
+
+    place = mount(world, "proj")
+    cache = cache_of(world, place)
+    trigger(world, cache)
+    for name, content in changed.items():
+        assert os.stat(cache / name).st_size == len(content)
+        assert (cache / name).read_bytes() == content
+    assert (cache / "other.pyc").read_bytes() == renamed
+    assert not (cache / names[1]).exists()
+
+
+def test_writers_race_with_it(world, imported):
+    """Each file is opened, read and written while it may be pushed at that moment."""
+    program = """
+import os, sys
+folder, = sys.argv[1:]
+for name in sorted(os.listdir(folder)):
+    if not name.startswith('m'):
+        continue
+    path = os.path.join(folder, name)
+    before = open(path, 'rb').read()
+    with open(path, 'r+b') as file:
+        file.write(b'X' * 100)
+    after = open(path, 'rb').read()
+    assert after == b'X' * 100 + before[100:], (name, len(before), len(after))
+"""
+    for _ in range(8):
+        place = mount(world, "proj")
+        cache = cache_of(world, place)
+        racer = world.popen(sys.executable, "-c", program, cache)
+        assert racer.wait(60) == 0
+        world.venvfs("umount", place)
+        world.venvfs("delete", "proj")
+        world.venvfs("create", "proj", "--python", world.python.path, "--without-pip", "many")
+
+
+@pytest.mark.parametrize("damage", ["empty", "garbage", "other image", "cut"])
+def test_a_damaged_profile_does_no_harm(world, imported, damage):
+    place = mount(world, "proj")
+    imported(place)
+    world.venvfs("umount", place)
+    wait_for(lambda: profiles(world))
+    [profile] = profiles(world)
+    content = profile.read_bytes()
+    far = b"".join(number.to_bytes(4, "little") for number in (1, 2**31, 2**32 - 1, 2**32 - 1))
+    profile.write_bytes({"empty": b"", "garbage": os.urandom(len(content)), "cut": content[:-5],
+                         "other image": content[:16] + far * 50}[damage])
+    place = mount(world, "proj")
+    assert imported(place) == str(sum(range(N)))
+
+
+def test_killed_at_any_moment(world, imported):
+    """kill -9 of the daemon while it pushes and lists leaves no process that waits for ever."""
+    world.daemon_may_fail = True
+    for moment in range(12):
+        place = mount(world, "proj")
+        reader = world.popen(place / "bin" / "python", "-I", "-c", "import many",
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.02 + 0.004 * moment)
+        world.kill_daemon()
+        assert world.daemons() == [], "the daemon does not end"
+        reader.wait(30)
+        place = mount(world, "proj")
+        assert imported(place) == str(sum(range(N)))
+        world.venvfs("umount", place)
+
+
+def test_a_walk_is_no_import(world, imported):
+    place = mount(world, "proj")
+    for folder, _, names in os.walk(place):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                file.read()
+    world.venvfs("umount", place)
+    assert world.end_daemons() == []
+    assert profiles(world) == []
+
+
+def test_unmounted_at_once(world, imported):
+    for _ in range(10):
+        place = mount(world, "proj")
+        imported(place, "import many.m1; print(1)")
+        world.venvfs("umount", place)
