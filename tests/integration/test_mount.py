@@ -322,6 +322,17 @@ def test_status(any_world):
     assert text[0] == "proj" and text[1] == f"  mounted at   {place}"
 
 
+def test_system_site_packages(world):
+    """The base Python's packages show in one that is made so, and only there."""
+    base = world.run(world.interpreters[-1].path, "-I", "-c", "import site; print(site.getsitepackages()[0])").out.strip()
+    for name, *options in (("open", "--system-site-packages"), ("shut",)):
+        create(world, name, *options)
+        place = mount(world, name, name)
+        path = world.run(place / "bin" / "python", "-c", "import sys; print(*sys.path, sep='\\n')").out.splitlines()
+        assert any(entry.startswith(f"{place}/lib/python") for entry in path)
+        assert (base in path) == (name == "open"), path
+
+
 def test_missing_interpreter(world):
     copied = world.home / "python" / "bin"
     copied.mkdir(parents=True)
