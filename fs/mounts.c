@@ -86,8 +86,15 @@ static VfImage *
 open_image (VfStore *store, const char *image, GError **error)
 {
   g_autofree char *relative = g_strconcat ("images/", image, NULL);
+  g_autoptr (GError) cause = NULL;
   vf_store_reuse (store, relative);
-  return vf_image_open (vf_store_fd (store), relative, error);
+  VfImage *opened = vf_image_open (vf_store_fd (store), relative, &cause);
+  if (opened == NULL && g_error_matches (cause, VF_ERROR, VF_ERROR_DAMAGED))
+    vf_error_set (error, VF_ERROR_DAMAGED, "%s/%s; run venvfs fsck", vf_store_path (store),
+                  cause->message);
+  else if (opened == NULL)
+    g_propagate_error (error, g_steal_pointer (&cause));
+  return opened;
 }
 
 static gboolean
