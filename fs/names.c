@@ -8,9 +8,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "fs/internal.h"
+
+#define DEFAULT_ACL "system.posix_acl_default"
 
 typedef struct {
   const VfCaller *caller;
@@ -55,9 +58,8 @@ site_open (VfOverlay *overlay, guint64 parent, const char *name, Site *out_site)
   return fstat (out_site->directory->fd, &out_site->st) < 0 ? -errno : 0;
 }
 
-/* @out_fd: of a regular file, open for writing. */
 static int
-make_object (int dir_fd, const char *name, const Wanted *wanted, int *out_fd)
+make_by_type (int dir_fd, const char *name, const Wanted *wanted, int *out_fd)
 {
   switch (wanted->mode & S_IFMT) {
   case S_IFREG:
@@ -72,6 +74,17 @@ make_object (int dir_fd, const char *name, const Wanted *wanted, int *out_fd)
   }
 }
 
+/* @out_fd: of a regular file, open for writing. The umask is the caller's, for the file system
+ * knows whether a default ACL takes its place; it is this thread's own (fs/session.c). */
+static int
+make_object (int dir_fd, const char *name, const Wanted *wanted, int *out_fd)
+{
+  umask (wanted->caller->umask & 0777);
+  int result = make_by_type (dir_fd, name, wanted, out_fd);
+  umask (0);
+  return result;
+}
+
 /* The caller's, with the group of a setgid directory. An unprivileged daemon can give it no other
  * owner than its own, and a group only if it is a member. */
 static int
@@ -79,17 +92,20 @@ give_to_caller (VfOverlay *overlay, const Site *site, int dir_fd, const char *na
                 const Wanted *wanted, gboolean in_place)
 {
   gboolean inherits = (site->st.st_mode & S_ISGID) != 0;
+  struct stat made;
   uid_t uid = overlay->privileged ? wanted->caller->uid : (uid_t)-1;
   gid_t gid = inherits ? site->st.st_gid : wanted->caller->gid;
   if (in_place && inherits)
     gid = (gid_t)-1;
+  if (fstatat (dir_fd, name, &made, AT_SYMLINK_NOFOLLOW) < 0)
+    return -errno;
   if ((uid == (uid_t)-1 || uid == geteuid ()) && (gid == (gid_t)-1 || gid == getegid ()))
     uid = gid = (gid_t)-1;
   else if (fchownat (dir_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && overlay->privileged)
     return -errno;
 
   /* A change of owner takes setuid and setgid away; work/ gives no setgid on. */
-  mode_t mode = wanted->mode & 07777;
+  mode_t mode = made.st_mode & 07777;
   gboolean gives_on = S_ISDIR (wanted->mode) && inherits && !in_place;
   gboolean lost = (uid != (uid_t)-1 || gid != (gid_t)-1) && (mode & (S_ISUID | S_ISGID));
   if ((!gives_on && !lost) || S_ISLNK (wanted->mode))
@@ -121,41 +137,91 @@ make_in_place (VfOverlay *overlay, const Site *site, const Wanted *wanted, int *
 
 /* A directory in the place of a whiteout must hide what the image has there. */
 static int
-make_opaque (VfOverlay *overlay, const char *temporary)
+make_opaque (int dir_fd, const char *temporary)
 {
-  VF_AUTOFD fd = vf_beneath_open_forced (overlay->work_fd, temporary, O_RDONLY | O_DIRECTORY);
+  VF_AUTOFD fd = vf_beneath_open_forced (dir_fd, temporary, O_RDONLY | O_DIRECTORY);
   return fd < 0 ? fd : vf_marking_set_opaque (fd);
 }
 
 static int
-replace_whiteout (VfOverlay *overlay, const char *temporary, int dir_fd, const char *name,
+replace_whiteout (int from_fd, const char *temporary, int dir_fd, const char *name,
                   gboolean is_directory)
 {
   if (!is_directory)
-    return renameat (overlay->work_fd, temporary, dir_fd, name) < 0 ? -errno : 0;
-  int result = vf_beneath_rename (overlay->work_fd, temporary, dir_fd, name, RENAME_EXCHANGE);
+    return renameat (from_fd, temporary, dir_fd, name) < 0 ? -errno : 0;
+  int result = vf_beneath_rename (from_fd, temporary, dir_fd, name, RENAME_EXCHANGE);
   if (result < 0)
     return result;
-  unlinkat (overlay->work_fd, temporary, 0);
+  unlinkat (from_fd, temporary, 0);
   return 0;
+}
+
+/* Where an object is made that will take the place of a whiteout: work/, or a directory in there
+ * that gives the same default ACL to what is made in it. */
+typedef struct {
+  int fd;
+  gboolean is_temporary;
+  char name[VF_NAME_BYTES];
+} Nursery;
+
+static int
+nursery_open (VfOverlay *overlay, const Site *site, Nursery *out_nursery)
+{
+  VfProcPath path;
+  char acl[XATTR_SIZE_MAX];
+  out_nursery->fd = overlay->work_fd;
+  ssize_t length =
+      getxattr (vf_proc_path (&path, site->directory->fd, NULL), DEFAULT_ACL, acl, sizeof acl);
+  if (length <= 0)
+    return 0;
+  vf_temporary_name (overlay, out_nursery->name);
+  if (mkdirat (overlay->work_fd, out_nursery->name, 0700) < 0)
+    return -errno;
+  out_nursery->is_temporary = TRUE;
+  out_nursery->fd =
+      vf_beneath_open (overlay->work_fd, out_nursery->name, O_RDONLY | O_DIRECTORY, 0);
+  if (out_nursery->fd < 0)
+    return out_nursery->fd;
+  return fsetxattr (out_nursery->fd, DEFAULT_ACL, acl, (size_t)length, 0) < 0 ? -errno : 0;
+}
+
+static void
+nursery_close (VfOverlay *overlay, Nursery *nursery)
+{
+  if (!nursery->is_temporary)
+    return;
+  vf_fd_clear (&nursery->fd);
+  unlinkat (overlay->work_fd, nursery->name, AT_REMOVEDIR);
+}
+
+static int
+make_in_nursery (VfOverlay *overlay, const Nursery *nursery, const Site *site, const Wanted *wanted,
+                 int *out_fd)
+{
+  char temporary[VF_NAME_BYTES];
+  vf_temporary_name (overlay, temporary);
+  int result = make_object (nursery->fd, temporary, wanted, out_fd);
+  if (result < 0)
+    return result;
+  result = give_to_caller (overlay, site, nursery->fd, temporary, wanted, FALSE);
+  if (result == 0 && S_ISDIR (wanted->mode))
+    result = make_opaque (nursery->fd, temporary);
+  if (result == 0)
+    result = replace_whiteout (nursery->fd, temporary, site->directory->fd, site->name,
+                               S_ISDIR (wanted->mode));
+  if (result < 0)
+    unmake (nursery->fd, temporary, wanted);
+  return result;
 }
 
 static int
 make_over_whiteout (VfOverlay *overlay, const Site *site, const Wanted *wanted, int *out_fd)
 {
-  char temporary[VF_NAME_BYTES];
-  vf_temporary_name (overlay, temporary);
-  int result = make_object (overlay->work_fd, temporary, wanted, out_fd);
-  if (result < 0)
-    return result;
-  result = give_to_caller (overlay, site, overlay->work_fd, temporary, wanted, FALSE);
-  if (result == 0 && S_ISDIR (wanted->mode))
-    result = make_opaque (overlay, temporary);
+  Nursery nursery = {.fd = -1};
+  int result = nursery_open (overlay, site, &nursery);
   if (result == 0)
-    result = replace_whiteout (overlay, temporary, site->directory->fd, site->name,
-                               S_ISDIR (wanted->mode));
-  if (result < 0)
-    unmake (overlay->work_fd, temporary, wanted);
+    result = make_in_nursery (overlay, &nursery, site, wanted, out_fd);
+  nursery_close (overlay, &nursery);
   return result;
 }
 
@@ -220,7 +286,8 @@ link_over_whiteout (VfOverlay *overlay, const VfPlace *from, const Site *site)
   vf_temporary_name (overlay, temporary);
   if (linkat (from->dir_fd, from->name, overlay->work_fd, temporary, 0) < 0)
     return -errno;
-  int result = replace_whiteout (overlay, temporary, site->directory->fd, site->name, FALSE);
+  int result =
+      replace_whiteout (overlay->work_fd, temporary, site->directory->fd, site->name, FALSE);
   if (result < 0)
     unlinkat (overlay->work_fd, temporary, 0);
   return result;

@@ -90,7 +90,11 @@ operation_init (void *user_data, struct fuse_conn_info *connection)
   const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS | FUSE_CAP_PARALLEL_DIROPS |
                           FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
                           FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_DIO | FUSE_CAP_IOCTL_DIR;
+  /* The kernel then checks ACLs, and leaves the umask to the file system that has them. */
+  const unsigned acls = FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK;
   connection->want = connection->capable & wanted;
+  if ((connection->capable & acls) == acls && vf_overlay_has_acls (session->overlay))
+    connection->want |= acls;
   session->can_expire = vf_kernel_can_expire (connection);
 }
 

@@ -184,6 +184,14 @@ vf_overlay_store (VfOverlay *overlay)
   return overlay->store;
 }
 
+gboolean
+vf_overlay_has_acls (VfOverlay *overlay)
+{
+  VfProcPath path;
+  vf_proc_path (&path, overlay->upper_fd, NULL);
+  return getxattr (path.text, "system.posix_acl_access", NULL, 0) >= 0 || errno == ENODATA;
+}
+
 int
 vf_overlay_statfs (VfOverlay *overlay, struct statvfs *out_statvfs)
 {

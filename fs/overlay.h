@@ -158,6 +158,9 @@ typedef gboolean (*VfOverlayListFunc) (const char *name, const VfEntry *entry, g
 int vf_overlay_list (VfOverlay *overlay, guint64 directory, guint64 after, gboolean with_attributes,
                      VfOverlayListFunc func, gpointer user_data);
 
+/* Whether the upper keeps POSIX ACLs. If so, the umask of a caller counts where no default ACL
+ * does. */
+gboolean vf_overlay_has_acls (VfOverlay *overlay);
 int vf_overlay_statfs (VfOverlay *overlay, struct statvfs *out_statvfs);
 /* Size 0 asks for the length. The overlay's own attributes are neither visible nor settable. */
 gssize

@@ -96,8 +96,8 @@ vf_session_fd (VfSession *session)
   return fuse_session_fd (session->fuse);
 }
 
-/* Files are made with exactly the mode that the kernel asks for (it has applied the caller's
- * umask), so a worker has none of its own. The mask belongs to a process's view of the file system:
+/* Files are made with exactly the mode that the kernel asks for and the umask of the caller, so a
+ * worker has none of its own. The mask belongs to a process's view of the file system:
  * this gives the thread one that the rest of the process does not share. */
 static void
 prepare_thread (void)

@@ -583,6 +583,95 @@ def test_umask(pair):
     pair.same(obey_the_umask)
 
 
+def use_acls(root):
+    """Access and default ACLs; what is made under a default one, a whiteout's place included."""
+    user = str(os.getuid())
+
+    def facl(*arguments):
+        done = subprocess.run(arguments, cwd=root, capture_output=True, text=True)
+        return done.returncode, done.stdout.replace(f"user:{user}:", "user:me:"), done.stderr
+    seen = [facl("setfacl", "-m", f"u:{user}:rwx,g:12345:r", "file", "dir/sub/deep", "dir"),
+            facl("setfacl", "-d", "-m", "u::rwx,g::rwx,g:12345:rwx,o::---", "dir", "dir/sub"),
+            facl("setfacl", "-d", "-m", "u::rwx,g::r,o::r", "file"),
+            facl("getfacl", "-n", "file", "dir", "dir/sub", "dir/sub/deep", "big")]
+    os.unlink(root / "dir" / "many-1")
+    os.unlink(root / "dir" / "many-2")
+    os.rmdir(root / "dir" / "empty")
+    os.umask(0o077)
+    for name in ("dir/new", "dir/many-1", "dir/sub/new", "new"):
+        os.close(os.open(root / name, os.O_CREAT | os.O_WRONLY, 0o666))
+    for name in ("dir/newdir", "dir/empty", "newdir"):
+        os.mkdir(root / name)
+    os.mkfifo(root / "dir" / "many-2")
+    os.chmod(root / "file", 0o700)
+    os.chmod(root / "dir" / "new", 0o640)
+    os.rename(root / "dir" / "sub" / "deep", root / "dir" / "deep")
+    seen.append(facl("getfacl", "-n", "file", *(f"dir/{name}" for name in (
+        "new", "many-1", "many-2", "sub/new", "newdir", "empty", "deep")), "new", "newdir"))
+    seen += [facl("setfacl", "-b", "file", "dir"), facl("setfacl", "-k", "dir/sub"),
+             facl("getfacl", "-n", "file", "dir", "dir/sub"), facl("setfacl", "-m", "u:0:r", "link")]
+    return seen
+
+
+def test_acls(pair):
+    pair.same(use_acls)
+
+
+@pytest.mark.root
+def test_acls_and_groups_let_others_in_or_keep_them_out(tmp_path):
+    """As on ext4, for access(2) too and with supplementary groups."""
+    user = support.ordinary_user()
+    tmp_path.chmod(0o755)
+    base = support.new_root("fs")
+    mounted = Mounted(base, "default_permissions,allow_other")
+    plain = base / "plain"
+    plain.mkdir()
+    try:
+        for root in (mounted.lower, plain):
+            fill(root)
+        mounted.mount()
+
+        def prepare(root):
+            root.chmod(0o777)
+            for name, owner, mode in (("file", -1, 0o600), ("big", -1, 0o644), ("script", 12345, 0o750),
+                                      ("readonly", 12346, 0o640), ("dir", -1, 0o700)):
+                os.chown(root / name, -1, owner)
+                os.chmod(root / name, mode)
+            subprocess.run(["setfacl", "-m", f"u:{user.pw_uid}:rw", root / "file"], check=True)
+            subprocess.run(["setfacl", "-m", f"u:{user.pw_uid}:-", root / "big"], check=True)
+            subprocess.run(["setfacl", "-m", "g:12345:rx", root / "dir"], check=True)
+
+        def use(root):
+            seen = []
+            for name in ("file", "big", "script", "readonly", "dir", "dir/sub/deep", "sleep", "new"):
+                seen.append([os.access(root / name, how) for how in (os.R_OK, os.W_OK, os.X_OK)])
+                for act in (lambda: os.close(os.open(root / name, os.O_RDONLY)),
+                            lambda: os.close(os.open(root / name, os.O_WRONLY | os.O_CREAT)),
+                            lambda: os.chmod(root / name, 0o777), lambda: os.utime(root / name),
+                            lambda: os.listdir(root / name), lambda: os.unlink(root / name)):
+                    try:
+                        seen.append(act() and 0)
+                    except OSError as error:
+                        seen.append(error.errno)
+            return seen
+
+        def with_groups(root):
+            os.setgroups([12345])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            return use(root)
+        for root in (plain, mounted.root):
+            as_user(None, prepare, root)
+        assert as_user(user, use, mounted.root) == as_user(user, use, plain)
+        for root in (plain, mounted.root):
+            shutil.copy("/bin/true", root / "sleep")
+        assert as_user(None, with_groups, mounted.root) == as_user(None, with_groups, plain)
+        mounted.unmount()
+    finally:
+        mounted.close()
+        support.remove_tree(base)
+
+
 def use_special_files(root):
     seen = []
     os.mkfifo(root / "fifo", 0o640)

@@ -15,7 +15,7 @@ test_makes (Fixture *fixture, gconstpointer user_data)
                    0);
   g_assert_cmpint (entry.st.st_size, ==, 8);
   g_assert_cmpint (vf_overlay_mkdir (overlay, &CALLER, dir, "d", 01777, &entry), ==, 0);
-  g_assert_cmpuint (entry.st.st_mode, ==, S_IFDIR | 01777);
+  g_assert_cmpuint (entry.st.st_mode, ==, S_IFDIR | 01755);
   g_assert_cmpuint (entry.st.st_nlink, ==, 2);
   g_assert_cmpuint (entry.id, ==, VF_UPPER_BORN_BIT | entry_at (fixture, "dir/d").st.st_ino);
 }
