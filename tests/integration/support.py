@@ -365,10 +365,11 @@ class World:
     def mounts(self):
         return mounts_below(self.root)
 
-    def processes(self):
-        """Living processes that were started in this world."""
+    def processes(self, comm=None):
+        """Living processes that were started in this world, all or those of this name."""
         mark = f"VENVFS_TEST_WORLD={self.root}".encode()
-        return [pid for pid in processes() if mark in _process_field(pid, "environ").split(b"\0")]
+        found = [pid for pid in processes() if mark in _process_field(pid, "environ").split(b"\0")]
+        return [pid for pid in found if comm in (None, (_stat_fields(pid) or [""])[0])]
 
     def daemons(self):
         """Process ids of this world's daemons, zombies that nobody has waited for included."""
