@@ -103,9 +103,10 @@ vf_check_object (VfCheck *check, const VfDigest *digest, gint64 size)
 static gboolean
 check_top (const char *name, gpointer user_data, GError **error)
 {
-  static const char *const expected[] = {
-      "objects", "packages", "wheels", "bytecode", "images", "interpreters", "resolutions", "envs",
-      "trash",   "tmp",      "leases", "cache",    "lock",   "format",       "lost+found"};
+  static const char *const expected[] = {"objects", "packages",     "wheels",      "bytecode",
+                                         "images",  "interpreters", "resolutions", "envs",
+                                         "trash",   "tmp",          "leases",      "cache",
+                                         "lock",    "format",       "uppers",      "lost+found"};
   for (gsize i = 0; i < G_N_ELEMENTS (expected); i++)
     if (strcmp (name, expected[i]) == 0)
       return TRUE;

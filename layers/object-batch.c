@@ -105,6 +105,21 @@ in_store (VfObjectBatch *batch, const VfDigest *digest, gsize length)
   return vf_store_reuse_stat (batch->store, path, &st) && (guint64)st.st_size == length;
 }
 
+gboolean
+vf_object_batch_use (VfObjectBatch *batch, const VfDigest *digest, gsize length)
+{
+  g_mutex_lock (&batch->lock);
+  gboolean known = g_hash_table_contains (batch->known, digest);
+  g_mutex_unlock (&batch->lock);
+  if (known)
+    return TRUE;
+  if (!in_store (batch, digest, length))
+    return FALSE;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&batch->lock);
+  g_hash_table_add (batch->known, g_memdup2 (digest, sizeof *digest));
+  return TRUE;
+}
+
 /* Locked. */
 static gboolean
 find_place (VfObjectBatch *batch, guint8 first, GError **error)

@@ -1,4 +1,4 @@
-/* The roots of the sweep: environments, their uppers, leases.
+/* The roots of the sweep: environments, their uppers and others, leases.
  *
  * Careful where the sweep must be: what cannot be understood here is never taken for nothing. Only
  * what is gone in the meantime (an environment that somebody deletes, a lease that ends) is passed
@@ -14,6 +14,7 @@
 #include "layers/error.h"
 #include "layers/lease.h"
 #include "layers/marks.h"
+#include "layers/outside-upper.h"
 #include "layers/reach.h"
 
 #define LEASE_MAX_BYTES (1024 * 1024)
@@ -132,6 +133,15 @@ add_environment (const char *name, gpointer user_data, GError **error)
                        failure->message);
 }
 
+/* --- Uppers that are no environment's --- */
+
+static gboolean
+add_outside_upper (int parent_fd, const char *name, const char *parent, gpointer user_data,
+                   GError **error)
+{
+  return walk_entry (user_data, parent_fd, name, parent, error);
+}
+
 /* --- Leases --- */
 
 static gboolean
@@ -191,6 +201,7 @@ vf_reach_add_roots (VfReach *reach, VfStore *store, GError **error)
 {
   Scan scan = {.reach = reach, .store = store};
   return vf_folder_foreach (store, "envs", add_environment, &scan, error) &&
+         vf_outside_upper_foreach (store, add_outside_upper, &scan, error) &&
          vf_folder_foreach (store, "leases", add_lease, &scan, error);
 }
 

@@ -31,8 +31,8 @@ struct VfStore {
 };
 
 static const char *const directories[] = {
-    "objects",     "packages", "wheels", "bytecode", "images", "interpreters",
-    "resolutions", "envs",     "trash",  "tmp",      "leases", "cache",
+    "objects", "packages", "wheels", "bytecode", "images", "interpreters", "resolutions",
+    "envs",    "uppers",   "trash",  "tmp",      "leases", "cache",
 };
 
 char *
