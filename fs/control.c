@@ -32,6 +32,7 @@ vf_mount_request_new (void)
 {
   VfMountRequest *request = g_new0 (VfMountRequest, 1);
   request->fuse_fd = request->parent_fd = request->lock_fd = request->environment_fd = -1;
+  request->work_fd = -1;
   return request;
 }
 
@@ -41,6 +42,7 @@ vf_mount_request_free (VfMountRequest *request)
   vf_fd_clear (&request->fuse_fd);
   vf_fd_clear (&request->parent_fd);
   vf_fd_clear (&request->environment_fd);
+  vf_fd_clear (&request->work_fd);
   vf_fd_clear (&request->lock_fd);
   g_free (request->store);
   g_free (request->name);
@@ -110,7 +112,7 @@ request_text (GVariant *options, const char *key)
  * Handles that are out of range or used twice are a broken client's. */
 static gboolean
 request_take_descriptors (VfMountRequest *request, GDBusMethodInvocation *invocation,
-                          GVariant *parameters, GError **error)
+                          GVariant *parameters, GVariant *options, GError **error)
 {
   GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
   GUnixFDList *list = g_dbus_message_get_unix_fd_list (message);
@@ -124,8 +126,14 @@ request_take_descriptors (VfMountRequest *request, GDBusMethodInvocation *invoca
     if (handle >= 0 && handle < n_fds)
       *slots[i] = vf_fd_steal (&fds[handle]);
   }
+  gint32 work;
+  gboolean wants_work = g_variant_lookup (options, "work", "h", &work);
+  if (wants_work && work >= 0 && work < n_fds)
+    request->work_fd = vf_fd_steal (&fds[work]);
   for (int i = 0; i < n_fds; i++)
     vf_fd_clear (&fds[i]);
+  if (wants_work && request->work_fd < 0)
+    return vf_error_set (error, VF_ERROR_INVALID, "daemon: a descriptor is missing in the call");
   for (gsize i = 0; i < G_N_ELEMENTS (slots); i++)
     if (*slots[i] < 0)
       return vf_error_set (error, VF_ERROR_INVALID, "daemon: a descriptor is missing in the call");
@@ -138,7 +146,7 @@ request_parse (GDBusMethodInvocation *invocation, GVariant *parameters, GError *
   g_autoptr (GVariant) options = g_variant_get_child_value (parameters, 4);
   g_autoptr (VfMountRequest) request = vf_mount_request_new ();
   if (!request_check_version (options, error) ||
-      !request_take_descriptors (request, invocation, parameters, error))
+      !request_take_descriptors (request, invocation, parameters, options, error))
     return NULL;
   request->store = request_text (options, "store");
   request->name = request_text (options, "name");

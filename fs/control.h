@@ -11,6 +11,7 @@ G_BEGIN_DECLS
 /* What a client asks for (fs/control.xml, Mount). Descriptors are owned by the request. */
 typedef struct {
   int fuse_fd, parent_fd, lock_fd, environment_fd;
+  int work_fd; /* -1: environment_fd holds upper/ and work/ */
   char *store; /* path */
   char *name;
   char *prompt;

@@ -122,6 +122,7 @@ mount_open_session (Mount *mount, GError **error)
   VfOverlayOptions options = {
       .store = mount->store,
       .environment_fd = request->environment_fd,
+      .work_fd = MAX (request->work_fd, 0),
       .prompt = request->prompt,
       .mount_point = request->mount_point,
       .generation = request->generation,
@@ -131,6 +132,7 @@ mount_open_session (Mount *mount, GError **error)
   if (overlay == NULL)
     return FALSE;
   vf_fd_clear (&request->environment_fd);
+  vf_fd_clear (&request->work_fd);
   g_autofree char *name = g_path_get_basename (request->mount_point);
   mount->session =
       vf_session_new (overlay, vf_fd_steal (&request->fuse_fd), request->parent_fd, name, error);

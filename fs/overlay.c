@@ -27,6 +27,20 @@ open_directory (int environment_fd, const char *name, GError **error)
   return fd;
 }
 
+static gboolean
+open_directories (VfOverlay *overlay, const VfOverlayOptions *options, GError **error)
+{
+  gboolean alone = options->work_fd > 0;
+  overlay->upper_fd = open_directory (options->environment_fd, alone ? "." : "upper", error);
+  if (overlay->upper_fd < 0)
+    return FALSE;
+  overlay->work_fd = alone ? open_directory (options->work_fd, ".", error)
+                           : open_directory (options->environment_fd, "work", error);
+  if (!alone)
+    overlay->environment_fd = fcntl (options->environment_fd, F_DUPFD_CLOEXEC, 3);
+  return overlay->work_fd >= 0;
+}
+
 /* What a former daemon left in work/, or the kernel did not forget before the mount ended, belongs
  * to nobody any more. */
 static gboolean
@@ -119,12 +133,9 @@ vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
   g_mutex_init (&overlay->images_lock);
   g_cond_init (&overlay->turns_changed);
   overlay->work_fd = -1;
-  overlay->environment_fd = fcntl (options->environment_fd, F_DUPFD_CLOEXEC, 3);
+  overlay->environment_fd = -1;
   overlay->asides = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
-  overlay->upper_fd = open_directory (options->environment_fd, "upper", error);
-  if (overlay->upper_fd >= 0)
-    overlay->work_fd = open_directory (options->environment_fd, "work", error);
-  if (overlay->work_fd < 0 || !empty_work (overlay->work_fd, error) ||
+  if (!open_directories (overlay, options, error) || !empty_work (overlay->work_fd, error) ||
       !probe_upper (overlay, error))
     return NULL;
   choose_owner (overlay, options->owner_is_mounter);

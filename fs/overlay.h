@@ -34,7 +34,8 @@ typedef struct VfOverlay VfOverlay;
 
 typedef struct {
   VfStore *store;            /* for objects; referenced */
-  int environment_fd;        /* directory that holds upper/ and work/; duplicated */
+  int environment_fd;        /* directory that holds upper/ and work/, or the upper; duplicated */
+  int work_fd;               /* the work directory, if that is the upper; else 0; duplicated */
   const char *prompt;        /* for views; copied */
   const char *mount_point;   /* for views, as long as vf_overlay_set_mount_point() has not been
                                 called; copied */

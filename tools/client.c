@@ -286,6 +286,12 @@ vf_client_mount (VfClient *client, const VfClientMount *mount, GError **error)
   g_variant_dict_insert (&options, "mount_point", "s", mount->mount_point);
   g_variant_dict_insert (&options, "image", "s", mount->image);
   g_variant_dict_insert (&options, "device", "t", mount->device);
+  if (mount->work_fd > 0) {
+    int handle = g_unix_fd_list_append (fds, mount->work_fd, error);
+    if (handle < 0)
+      return FALSE;
+    g_variant_dict_insert (&options, "work", "h", handle);
+  }
   g_variant_dict_insert (&options, "generation", "u", mount->generation);
   g_autoptr (GVariant) answer = client_call (
       client, VF_WIRE_INTERFACE, "Mount",

@@ -19,6 +19,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfClient, vf_client_free)
 
 typedef struct {
   int fuse_fd, parent_fd, lock_fd, environment_fd; /* stay the caller's */
+  int work_fd; /* 0: environment_fd holds upper/ and work/; else that is the upper */
   const char *store, *name, *prompt, *mount_point, *image;
   guint64 device;
   guint generation; /* of the image; 0: none */

@@ -102,6 +102,26 @@ configure (int fs_fd, int fuse_fd, const VfFuseOptions *options)
   return fsconfig (fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0;
 }
 
+static guint64
+attributes_of (const VfMountFlags *flags)
+{
+  return (flags->suid ? 0 : MOUNT_ATTR_NOSUID) | (flags->dev ? 0 : MOUNT_ATTR_NODEV) |
+         (flags->read_only ? MOUNT_ATTR_RDONLY : 0) | (flags->noexec ? MOUNT_ATTR_NOEXEC : 0) |
+         (flags->noatime ? MOUNT_ATTR_NOATIME : 0);
+}
+
+gboolean
+vf_fuse_remount (const char *path, const VfMountFlags *flags, GError **error)
+{
+  struct mount_attr wanted = {
+      .attr_set = attributes_of (flags),
+      .attr_clr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+                  MOUNT_ATTR__ATIME,
+  };
+  return mount_setattr (AT_FDCWD, path, 0, &wanted, sizeof wanted) == 0 ||
+         vf_error_errno (error, errno, "%s: cannot be remounted", path);
+}
+
 static gboolean
 open_as_root (const VfMountPoint *point, const VfFuseOptions *options, VfFuseMount *mount,
               GError **error)
@@ -115,7 +135,7 @@ open_as_root (const VfMountPoint *point, const VfFuseOptions *options, VfFuseMou
                            : explain_no_mount (errno, point->path, error);
   if (!configure (fs_fd, mount->fuse_fd, options))
     return explain_no_mount (errno, point->path, error);
-  mount->mount_fd = fsmount (fs_fd, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  mount->mount_fd = fsmount (fs_fd, FSMOUNT_CLOEXEC, (unsigned)attributes_of (&options->flags));
   if (mount->mount_fd < 0)
     return explain_no_mount (errno, point->path, error);
   mount->device = device_of (mount->mount_fd, "");
@@ -236,6 +256,21 @@ find_fusermount (char **out_program, GError **error)
                        "the package fuse3");
 }
 
+/* A comma ends an option, but for one behind a backslash. */
+static char *
+fusermount_options (const VfFuseOptions *options)
+{
+  g_autoptr (GString) text = g_string_new ("fsname=");
+  for (const char *at = options->source; *at != '\0'; at++)
+    g_string_append_printf (text, "%s%c", *at == ',' || *at == '\\' ? "\\" : "", *at);
+  g_string_append (text, ",subtype=venvfs,default_permissions,nosuid,nodev");
+  g_string_append (text, options->allow_other ? ",allow_other" : "");
+  g_string_append (text, options->flags.read_only ? ",ro" : "");
+  g_string_append (text, options->flags.noexec ? ",noexec" : "");
+  g_string_append (text, options->flags.noatime ? ",noatime" : "");
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
 static gboolean
 open_as_user (const VfMountPoint *point, const VfFuseOptions *options, VfFuseMount *mount,
               GError **error)
@@ -250,9 +285,7 @@ open_as_user (const VfMountPoint *point, const VfFuseOptions *options, VfFuseMou
     return vf_error_errno (error, errno, "%s: cannot make a socket", point->path);
   VF_AUTOFD own_end = ends[0];
   VF_AUTOFD child_end = ends[1];
-  g_autofree char *text =
-      g_strdup_printf ("fsname=%s,subtype=venvfs,default_permissions,nosuid,nodev%s",
-                       options->source, options->allow_other ? ",allow_other" : "");
+  g_autofree char *text = fusermount_options (options);
   char *const arguments[] = {program, (char *)"-o", text, (char *)"--", point->path, NULL};
   pid_t pid;
   VF_AUTOFD stderr_fd = -1;

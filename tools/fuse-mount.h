@@ -9,6 +9,7 @@
 #include <glib.h>
 #include <sys/types.h>
 
+#include "tools/mount-flags.h"
 #include "tools/mount-point.h"
 
 G_BEGIN_DECLS
@@ -16,6 +17,7 @@ G_BEGIN_DECLS
 typedef struct {
   const char *source; /* what /proc/mounts shows: the environment's name */
   gboolean allow_other;
+  VfMountFlags flags;
 } VfFuseOptions;
 
 typedef struct {
@@ -30,6 +32,9 @@ gboolean vf_fuse_mount_open (const VfMountPoint *point, const VfFuseOptions *opt
 gboolean vf_fuse_mount_attach (VfFuseMount *mount, const VfMountPoint *point, GError **error);
 /* Closes the descriptors, and unmounts if it is attached and @undo. */
 void vf_fuse_mount_clear (VfFuseMount *mount, const VfMountPoint *point, gboolean undo);
+
+/* Gives a mount other flags; root only. */
+gboolean vf_fuse_remount (const char *path, const VfMountFlags *flags, GError **error);
 
 /* @lazy: at once, whoever uses it. VF_SYSTEM_ERROR with EBUSY when somebody does and not @lazy. */
 gboolean vf_fuse_unmount (const char *path, gboolean lazy, GError **error);

@@ -172,6 +172,7 @@ mount_prepared (Mounting *mounting, GError **error)
   VfFuseOptions options = {
       .source = vf_environment_name (mounting->environment),
       .allow_other = mounting->options->allow_other,
+      .flags = mounting->options->flags,
   };
   VfFuseMount mount;
   if (!vf_interrupt_check (error) || !vf_fuse_mount_open (point, &options, &mount, error))

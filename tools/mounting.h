@@ -3,12 +3,14 @@
 #pragma once
 
 #include "layers/environment.h"
+#include "tools/mount-flags.h"
 #include "tools/mounted.h"
 
 G_BEGIN_DECLS
 
 typedef struct {
   gboolean allow_other;
+  VfMountFlags flags;
   gboolean forget; /* do not record the place as the environment's mount point */
 } VfMountingOptions;
 

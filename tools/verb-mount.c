@@ -5,17 +5,24 @@
 #include "tools/borrowed-mount.h"
 #include "tools/interrupt.h"
 #include "tools/mounting.h"
+#include "tools/stack-mount.h"
 #include "tools/verb.h"
 
 #define DEFAULT_PLACE ".venv"
 
 static gboolean option_all, option_allow_other;
+static char *option_lower, *option_upper, *option_work;
 
 static const GOptionEntry entries[] = {
     {"all", 'a', 0, G_OPTION_ARG_NONE, &option_all,
      "Mount every environment where it last was (after a reboot)", NULL},
     {"allow-other", 0, 0, G_OPTION_ARG_NONE, &option_allow_other,
      "Let other users in, as far as modes permit", NULL},
+    {"lower", 0, 0, G_OPTION_ARG_FILENAME, &option_lower,
+     "Show these directories instead of an environment, the uppermost first", "DIR[:DIR…]"},
+    {"upper", 0, 0, G_OPTION_ARG_FILENAME, &option_upper, "With --lower: where changes go", "DIR"},
+    {"work", 0, 0, G_OPTION_ARG_FILENAME, &option_work,
+     "With --lower: an empty directory on the upper's file system", "DIR"},
     {NULL},
 };
 
@@ -90,9 +97,52 @@ mount_all (VfInvocation *invocation, VfStore *store, GError **error)
                                         "%u of the environments could not be mounted", n_failed);
 }
 
+static void
+report_stack (VfInvocation *invocation, const char *path)
+{
+  g_autofree char *duration = vf_output_duration (g_get_monotonic_time () - invocation->start_usec);
+  vf_output_line (invocation->output, "Mounted %s at %s in %s", option_lower, path, duration);
+  JsonObject *result = vf_output_result (invocation->output);
+  if (result == NULL)
+    return;
+  JsonObject *mounted = json_object_new ();
+  JsonArray *list = json_array_new ();
+  json_object_set_string_member (mounted, "upper", option_upper);
+  json_object_set_string_member (mounted, "mount_point", path);
+  json_array_add_object_element (list, mounted);
+  json_object_set_array_member (result, "mounted", list);
+}
+
+static gboolean
+mount_stack (VfInvocation *invocation, char **arguments, GError **error)
+{
+  if (option_lower == NULL || option_upper == NULL || option_work == NULL || option_all ||
+      invocation->name != NULL)
+    return vf_error_set (error, VF_ERROR_USAGE,
+                         "mount: --lower, --upper and --work go together, without a name");
+  if (!vf_verb_check_arguments (invocation, arguments, 1, 1, error))
+    return FALSE;
+  g_auto (GStrv) lower = g_strsplit (option_lower, ":", -1);
+  VfStackMount mount = {.lower = (const char *const *)lower,
+                        .upper = option_upper,
+                        .work = option_work,
+                        .allow_other = option_allow_other};
+  g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *path = NULL;
+  g_autoptr (VfStore) store = vf_verb_open_store (invocation, error);
+  if (store == NULL || !vf_stack_mount (store, &mount, arguments[0], warnings, &path, error))
+    return FALSE;
+  for (guint i = 0; i < warnings->len; i++)
+    vf_output_warning (invocation->output, "%s", (const char *)warnings->pdata[i]);
+  report_stack (invocation, path);
+  return TRUE;
+}
+
 static gboolean
 run (VfInvocation *invocation, char **arguments, GError **error)
 {
+  if (option_lower != NULL || option_upper != NULL || option_work != NULL)
+    return mount_stack (invocation, arguments, error);
   int n_named = invocation->name == NULL && !option_all;
   if (!vf_verb_check_arguments (invocation, arguments, n_named, option_all ? 0 : 1 + n_named,
                                 error))
@@ -120,10 +170,14 @@ const VfVerb vf_verb_mount = {
                    "directory is made if it is absent, and must be empty otherwise. It is an\n"
                    "ordinary virtual environment from then on: activate it, use its pip, point an\n"
                    "editor at it. What is changed in it is kept; mounted somewhere else, it says\n"
-                   "the new place.",
+                   "the new place.\n"
+                   "With --lower, any directories are shown at MOUNTPOINT, which exists, under an\n"
+                   "upper of your choice. They are taken into the store as they are now: what is\n"
+                   "changed in them later does not show.",
     .examples = "  venvfs mount proj                mount proj at ./.venv\n"
                 "  venvfs mount proj ~/src/.venv    mount it there\n"
-                "  venvfs mount --all               after a reboot: all, where they last were",
+                "  venvfs mount --all               after a reboot: all, where they last were\n"
+                "  venvfs mount --lower /srv/tree --upper up --work work /mnt/tree",
     .entries = entries,
     .run = run,
 };

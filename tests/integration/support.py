@@ -477,7 +477,7 @@ def remove_tree(path):
 
 def install_binaries(target):
     """Copies the built programs to where any user can run them; returns a build-like directory."""
-    for name in ("tools/venvfs", "fs/venvfsd"):
+    for name in ("tools/venvfs", "tools/mount.fuse.venvfs", "fs/venvfsd"):
         source = BUILD / name
         if not source.exists():
             skip(f"{source} is not built (meson setup build && ninja -C build)")
