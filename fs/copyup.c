@@ -52,9 +52,19 @@ dress (VfOverlay *overlay, int fd, const VfImageNode *lower)
   return 0;
 }
 
-/* Renames work/@temporary to @name in @dir_fd, whose times do not change. */
+/* Its ctime moved, though nobody changed it. */
+static void
+report_touched (VfOverlay *overlay, guint64 id)
+{
+  if (overlay->on_touched)
+    overlay->on_touched (id, overlay->on_touched_data);
+}
+
+/* Renames work/@temporary to @name in the directory @parent, @dir_fd, whose times do not change but
+ * for the one that cannot be set. */
 static int
-put_in_place (VfOverlay *overlay, const char *temporary, int dir_fd, const char *name)
+put_in_place (VfOverlay *overlay, const char *temporary, guint64 parent, int dir_fd,
+              const char *name)
 {
   struct stat before;
   if (fstat (dir_fd, &before) < 0)
@@ -64,6 +74,7 @@ put_in_place (VfOverlay *overlay, const char *temporary, int dir_fd, const char 
     return result == -EEXIST ? -ESTALE : result;
   struct timespec times[2] = {before.st_atim, before.st_mtim};
   utimensat (dir_fd, "", times, AT_EMPTY_PATH);
+  report_touched (overlay, parent);
   return 0;
 }
 
@@ -88,7 +99,7 @@ copyup_one_directory (VfOverlay *overlay, guint64 parent, const VfNode *node)
   vf_temporary_name (overlay, temporary);
   result = make_directory (overlay, temporary, &node->lower);
   if (result == 0)
-    result = put_in_place (overlay, temporary, directory->fd, node->lower.name);
+    result = put_in_place (overlay, temporary, parent, directory->fd, node->lower.name);
   if (result < 0) {
     unlinkat (overlay->work_fd, temporary, AT_REMOVEDIR);
     return result;
@@ -103,6 +114,7 @@ copyup_one_directory (VfOverlay *overlay, guint64 parent, const VfNode *node)
                       .flags = VF_UPPER_PRESENT | VF_UPPER_DIRECTORY | VF_UPPER_UNCOUNTED};
   vf_upper_take (overlay->upper, &made, node->lower.name, 0);
   vf_upper_set_n_directories (overlay->upper, made.id, (gint32)node->lower.n_directories);
+  report_touched (overlay, made.id);
   return 0;
 }
 
@@ -320,7 +332,7 @@ place_copy (VfOverlay *overlay, guint64 id, const char *temporary, guint16 flags
     if (result == 0)
       result = vf_directory_open (overlay, made.parent, &directory);
     if (result == 0)
-      result = put_in_place (overlay, temporary, directory->fd, node.lower.name);
+      result = put_in_place (overlay, temporary, made.parent, directory->fd, node.lower.name);
     if (result < 0)
       return result;
     vf_upper_take (overlay->upper, &made, node.lower.name, 0);

@@ -54,6 +54,9 @@ struct VfOverlay {
   GHashTable *turns; /* set of node ids that have their turn; [lock: turns_lock] */
   gint last_temporary;
 
+  VfOverlayNodeFunc on_touched; /* or NULL */
+  gpointer on_touched_data;
+
   VfUpper *upper;
   VfLowers *lowers;
   VfDescriptors *descriptors;

@@ -157,6 +157,13 @@ vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
 }
 
 void
+vf_overlay_on_touched (VfOverlay *overlay, VfOverlayNodeFunc func, gpointer user_data)
+{
+  overlay->on_touched = func;
+  overlay->on_touched_data = user_data;
+}
+
+void
 vf_overlay_free (VfOverlay *overlay)
 {
   if (!overlay)

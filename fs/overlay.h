@@ -68,8 +68,13 @@ VfStore *vf_overlay_store (VfOverlay *overlay);
 /* The mount point as it is now; TRUE when it differs from the former: the session then invalidates
  * what vf_overlay_foreach_view() names: the views that were looked at so far. Cheap. */
 gboolean vf_overlay_set_mount_point (VfOverlay *overlay, const char *path);
-typedef void (*VfOverlayViewFunc) (guint64 id, gpointer user_data);
-void vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayViewFunc func, gpointer user_data);
+typedef void (*VfOverlayNodeFunc) (guint64 id, gpointer user_data);
+void vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayNodeFunc func, gpointer user_data);
+
+/* @func is called for every directory whose ctime a copy-up moves: taken up, or given a copy of
+ * what it has already. Nobody asked for that, so no reply tells the kernel. It is called with the
+ * overlay locked, by any worker. To be set before the first call. */
+void vf_overlay_on_touched (VfOverlay *overlay, VfOverlayNodeFunc func, gpointer user_data);
 
 /* Goes over to another image (fs/switch.c). */
 typedef struct {

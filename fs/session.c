@@ -55,6 +55,16 @@ make_fuse_session (VfSession *session, int fuse_fd, GError **error)
   return fuse;
 }
 
+/* The kernel has its attributes for good, and nothing else tells it. With a negative offset only
+ * they are dropped: the kernel waits for nobody then, so a worker may do this in the middle of a
+ * request. */
+static void
+forget_attributes (guint64 id, gpointer user_data)
+{
+  VfSession *session = user_data;
+  fuse_lowlevel_notify_inval_inode (session->fuse, id, -1, 0);
+}
+
 VfSession *
 vf_session_new (VfOverlay *overlay, int fuse_fd, int parent_fd, const char *mount_name,
                 GError **error)
@@ -69,6 +79,7 @@ vf_session_new (VfOverlay *overlay, int fuse_fd, int parent_fd, const char *moun
   else
     session->fuse = make_fuse_session (session, fuse_fd, error);
   if (session->fuse) {
+    vf_overlay_on_touched (overlay, forget_attributes, session);
     vf_follow_refresh (session->follow);
     return session;
   }

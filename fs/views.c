@@ -73,7 +73,7 @@ vf_overlay_set_mount_point (VfOverlay *overlay, const char *path)
 }
 
 void
-vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayViewFunc func, gpointer user_data)
+vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayNodeFunc func, gpointer user_data)
 {
   VfViews *views = overlay->views;
   g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint64));

@@ -24,6 +24,34 @@ test_a_write_copies (Fixture *fixture, gconstpointer user_data)
 }
 
 static void
+remember (guint64 id, gpointer user_data)
+{
+  g_hash_table_add (user_data, (gpointer)(guintptr)id);
+}
+
+/* The directories above a copy have a new ctime each, of which the kernel is told. */
+static void
+test_touched_directories_are_told (Fixture *fixture, gconstpointer user_data)
+{
+  g_autoptr (GHashTable) touched = g_hash_table_new (NULL, NULL);
+  const char *const paths[] = {"", "dir", "dir/sub"};
+  guint64 ids[G_N_ELEMENTS (paths)];
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++)
+    ids[i] = id_at (fixture, paths[i]);
+  guint64 deep = id_at (fixture, "dir/sub/deep"), file = id_at (fixture, "dir/file");
+  vf_overlay_on_touched (fixture->overlay, remember, touched);
+  write_text (fixture, deep, 2, "EP");
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++)
+    g_assert_true (g_hash_table_remove (touched, (gpointer)(guintptr)ids[i]));
+  g_assert_cmpuint (g_hash_table_size (touched), ==, 0);
+  write_text (fixture, deep, 0, "DE");
+  g_assert_cmpuint (g_hash_table_size (touched), ==, 0);
+  write_text (fixture, file, 0, "L");
+  g_assert_true (g_hash_table_remove (touched, (gpointer)(guintptr)ids[1]));
+  g_assert_cmpuint (g_hash_table_size (touched), ==, 0);
+}
+
+static void
 test_a_stub_keeps_its_bytes_below (Fixture *fixture, gconstpointer user_data)
 {
   struct stat st;
@@ -145,6 +173,7 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
   FIXTURE_TEST ("/copyup/write", test_a_write_copies);
+  FIXTURE_TEST ("/copyup/touched-directories", test_touched_directories_are_told);
   FIXTURE_TEST ("/copyup/stub", test_a_stub_keeps_its_bytes_below);
   FIXTURE_TEST ("/copyup/cut", test_a_stub_can_be_cut);
   FIXTURE_TEST ("/copyup/views", test_views_and_inline_files);
