@@ -1,7 +1,6 @@
 /* venvfs mount NAME [MOUNTPOINT] | --all */
-#include <unistd.h>
-
 #include "layers/error.h"
+#include "tools/base-python.h"
 #include "tools/borrowed-mount.h"
 #include "tools/interrupt.h"
 #include "tools/mounting.h"
@@ -32,16 +31,14 @@ mount_one (VfInvocation *invocation, VfStore *store, VfEnvironment *environment,
 {
   VfOutput *output = invocation->output;
   const char *name = vf_environment_name (environment);
-  const char *python = vf_environment_current (environment)->python;
   gint64 start_usec = option_all ? g_get_monotonic_time () : invocation->start_usec;
   VfMountingOptions options = {.allow_other = option_allow_other};
   g_autofree char *path = NULL;
   if (!vf_mounting_mount (store, environment, where, &options, &path, error))
     return FALSE;
   vf_borrowed_mount_disown (store, environment);
-  if (access (python, X_OK) < 0)
-    vf_output_warning (output, "%s: its interpreter %s is gone; python will not start in it", name,
-                       python);
+  g_autofree char *state = vf_base_python_state (store, environment);
+  vf_base_python_warn (output, environment, state);
   g_autofree char *duration = vf_output_duration (g_get_monotonic_time () - start_usec);
   vf_output_line (output, "Mounted %s at %s in %s", name, path, duration);
   JsonObject *result = vf_output_result (output);

@@ -1,8 +1,6 @@
 /* venvfs status */
-#include <unistd.h>
-
 #include "layers/error.h"
-#include "layers/interpreter.h"
+#include "tools/base-python.h"
 #include "tools/current.h"
 #include "tools/mounting.h"
 #include "tools/upper-usage.h"
@@ -28,21 +26,6 @@ status_clear (Status *status)
   g_clear_pointer (&status->python_state, g_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Status, status_clear)
-
-/* The probe is remembered by the executable's identity: an unchanged one is not started. */
-static char *
-examine_python (VfStore *store, const VfGeneration *generation)
-{
-  if (access (generation->python, X_OK) < 0)
-    return g_strdup ("gone");
-  g_autoptr (GError) cause = NULL;
-  g_autoptr (VfInterpreter) now = vf_interpreter_probe (store, generation->python, &cause);
-  if (now == NULL)
-    return g_strdup ("broken");
-  if (g_str_equal (now->version, generation->python_version))
-    return g_strdup ("ok");
-  return g_strdup_printf ("replaced by %s", now->version);
-}
 
 static const char *
 state_name (VfMountedState state)
@@ -98,10 +81,7 @@ print_status (VfOutput *output, const Status *status)
                     status->usage.n_removed, disk);
   else
     vf_output_data (output, "  changes      %s, %s", files, disk);
-  if (!python_ok)
-    vf_output_warning (output, "%s: its interpreter %s is %s; what was compiled for it may not run",
-                       vf_environment_name (status->environment), generation->python,
-                       status->python_state);
+  vf_base_python_warn (output, status->environment, status->python_state);
 }
 
 static JsonObject *
@@ -167,7 +147,7 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   status.place = vf_mounted_find (mounted, vf_store_path (status.store),
                                   vf_environment_name (status.environment),
                                   vf_environment_mount_point (status.environment));
-  status.python_state = examine_python (status.store, status.generation);
+  status.python_state = vf_base_python_state (status.store, status.environment);
   print_status (invocation->output, &status);
   JsonObject *result = vf_output_result (invocation->output);
   if (result != NULL)

@@ -24,6 +24,7 @@ WITHOUT_UNIT_TEST = {
     "fs/operations.c": "answers the kernel: test_filesystem.py",
     "fs/prefetch.c": "needs the kernel: test_prefetch.py",
     "fs/session.c": "needs the kernel: test_filesystem.py",
+    "tools/base-python.c": "needs an environment: test_interpreters.py",
     "tools/borrowed-mount.c": "needs a mount: test_run.py",
     "tools/client.c": "needs the daemon: test_daemon.py",
     "tools/current.c": "needs a mount: test_mount.py",
