@@ -264,6 +264,10 @@ vf_find_python_candidates (const char *request)
   g_autofree char *root = pyenv_root ();
   g_autofree char *prefix = g_build_filename (root, "versions", request, NULL);
   add_candidate (candidates, g_build_filename (prefix, "bin", "python3", NULL));
+  if (candidates->len == 0) {
+    g_autofree char *here = g_canonicalize_filename (request, NULL);
+    add_from_prefix (candidates, here);
+  }
   return candidates;
 }
 

@@ -2,9 +2,11 @@
  *
  *   "3.13", "3.13.0", "3.13t"     pythonX.Y on PATH, then python3 and python on PATH, pyenv's
  *                                 versions, uv's managed ones, /usr/local/bin, /usr/bin,
- * /opt/python "pypy3.10", "my-python"       a name on PATH, or a version of pyenv
+ *                                 /opt/python
+ *   "pypy3.10", "my-python"       a name on PATH, or a version of pyenv
  *   "/usr/bin/python3", "./x/"    an executable, or a directory with bin/python in it (a virtual
  *                                 environment or an installation prefix)
+ *   ".venv"                       a directory of that name here, if nothing above is
  *   NULL                          .python-version in this directory or one above, else python3,
  *                                 else python, on PATH
  *

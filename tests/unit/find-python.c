@@ -118,7 +118,9 @@ test_paths (Fixture *fixture, gconstpointer data)
   g_free (make_executable (fixture, "work/venv/bin/python"));
   assert_first (fixture, "./venv", "work/venv/bin/python");
   assert_first (fixture, "venv/bin/python", "work/venv/bin/python");
+  assert_first (fixture, "venv", "work/venv/bin/python");
   assert_first (fixture, "./nothing", NULL);
+  assert_first (fixture, "nothing", NULL);
   g_assert_cmpint (chmod ("venv/bin/python", 0644), ==, 0);
   assert_first (fixture, "venv/bin/python", NULL);
 }
