@@ -96,8 +96,13 @@ def answer():
     found = scheme_paths()
     if not sys.executable:
         raise SystemExit('it does not know its own path')
+    executable = canonical_executable(sorted(names, key=len, reverse=True))
+    # venv makes a link of the interpreter's own name too: python3-dbg, python3.11d.
+    own_name = os.path.basename(executable)
+    if own_name not in names and ' ' not in own_name:
+        names.append(own_name)
     found.update(
-        executable=canonical_executable(sorted(names, key=len, reverse=True)),
+        executable=executable,
         stdlib=os.path.dirname(os.__file__),
         implementation=implementation,
         version_info='%d.%d.%d.%s.%d' % version[:5],
