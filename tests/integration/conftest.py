@@ -70,6 +70,14 @@ def world(binaries, interpreters):
     _end(world)
 
 
+@pytest.fixture(scope="module")
+def module_world(binaries, interpreters):
+    """The same, one for all tests of a file: where making what they need takes long."""
+    world = _world(binaries, None, interpreters)
+    yield world
+    _end(world)
+
+
 @pytest.fixture
 def user_world(binaries):
     """A private world of an ordinary user: another one when the suite runs as root."""
