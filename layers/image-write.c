@@ -13,6 +13,7 @@
 #include "layers/io.h"
 
 #define BUFFER_BYTES (64u << 10)
+#define START_BYTES  (1u << 20) /* written, before the disk is told to begin */
 
 /* --- The body, hashed as it is written --- */
 
@@ -22,6 +23,7 @@ typedef struct {
   VfHasher *hasher; /* owned */
   guint8 *buffer;   /* owned; BUFFER_BYTES */
   gsize used;
+  gsize waiting;  /* bytes written that the disk was not told of */
   guint64 offset; /* in the file, of what comes next */
   GError *error;  /* the first one; nothing is written after it */
 } VfOutput;
@@ -42,8 +44,13 @@ output_write (VfOutput *out, const void *data, gsize length)
   if (out->error)
     return;
   vf_hasher_update (out->hasher, data, length);
-  if (vf_write_all (out->fd, data, length, out->what, &out->error))
-    sync_file_range (out->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* begins what the fsync waits for */
+  if (!vf_write_all (out->fd, data, length, out->what, &out->error))
+    return;
+  out->waiting += length;
+  if (out->waiting < START_BYTES)
+    return;
+  sync_file_range (out->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* begins what the fsync waits for */
+  out->waiting = 0;
 }
 
 static void

@@ -353,7 +353,8 @@ merge_all (VfStore *store, const VfMergeInput *input, VfTree *tree, GPtrArray *w
   return TRUE;
 }
 
-/* Into images/ under its final name, durably. */
+/* Into images/ under its final name. The content is durable, the name waited for by nobody: it
+ * reaches the disk before that of the environment which needs it, or is made again. */
 static gboolean
 publish (VfStore *store, VfTree *tree, const VfDigest *id, const char *relative, GError **error)
 {
@@ -366,8 +367,6 @@ publish (VfStore *store, VfTree *tree, const VfDigest *id, const char *relative,
     return vf_error_errno (error, errno, "%s: cannot open its directory", path);
   if (renameat (vf_store_tmp_fd (tmp), "image", images, strrchr (relative, '/') + 1) < 0)
     return vf_error_errno (error, errno, "%s: cannot be put in its place", path);
-  if (fsync (images) < 0)
-    return vf_error_errno (error, errno, "%s: cannot sync its directory", path);
   return TRUE;
 }
 
