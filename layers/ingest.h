@@ -30,6 +30,23 @@ typedef struct {
   gpointer user_data;
 } VfIngestOptions;
 
+/* An ingest that begins before it is known what is wanted. Used by one thread. */
+typedef struct VfIngest VfIngest;
+/* @accept: borrowed for its life, as is @store. */
+VfIngest *vf_ingest_new (VfStore *store, const char *const *accept, GError **error);
+/* Drops what is not finished. */
+void vf_ingest_free (VfIngest *ingest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfIngest, vf_ingest_free)
+
+/* The wheel file @path (absolute) will probably be wanted: begins to unpack it, on other threads.
+ * That it cannot be unpacked matters only if it is wanted in the end. */
+void vf_ingest_ahead (VfIngest *ingest, const char *path);
+
+/* As vf_ingest_wheels(), but for options->accept; once. */
+gboolean vf_ingest_finish (VfIngest *ingest, const VfIngestWheel *wheels, gsize n_wheels,
+                           const VfIngestOptions *options, VfIngestResult *out_results,
+                           guint64 *out_new_bytes, GError **error);
+
 /* Unpacks all of @wheels and remembers them; those that the store knows already are not opened if
  * they come with @expected, else only hashed. All or nothing: when one is refused or the caller
  * cancels, none is in the store that was not before. Holds: a write lease of the caller's, until

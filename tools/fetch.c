@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "layers/error.h"
-#include "layers/ingest.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
@@ -75,7 +74,10 @@ ingest (const VfFetch *fetch, const VfIngestWheel *wheels, gsize n_wheels, VfIng
       .user_data = &watch,
   };
   guint64 bytes = 0;
-  gboolean ok = vf_ingest_wheels (fetch->store, wheels, n_wheels, &options, results, &bytes, error);
+  gboolean ok =
+      fetch->ahead
+          ? vf_ingest_finish (fetch->ahead, wheels, n_wheels, &options, results, &bytes, error)
+          : vf_ingest_wheels (fetch->store, wheels, n_wheels, &options, results, &bytes, error);
   for (guint i = 0; ok && i < warnings->len; i++)
     vf_output_warning (fetch->output, "%s", (const char *)warnings->pdata[i]);
   if (fetch->new_bytes)

@@ -6,6 +6,7 @@
  * checked against the hash it was resolved with. */
 #pragma once
 
+#include "layers/ingest.h"
 #include "tools/pip.h"
 #include "tools/report.h"
 #include "tools/resolution.h"
@@ -21,6 +22,7 @@ typedef struct {
   const char *const *locations; /* "--index-url=…" and the like, vf_fetch_locations(); not NULL */
   guint64 *new_bytes;           /* increased by what the store did not have before; or NULL */
   const char *const *accept;    /* wheel rules to override, or NULL */
+  VfIngest *ahead;              /* what was begun while pip resolved, or NULL; finished once */
 } VfFetch;
 
 /* Those of @options (as pip takes them) that say where packages come from, and @more (of char *).

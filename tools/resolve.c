@@ -123,17 +123,37 @@ typedef struct {
   const VfPip *pip;
   VfProgress *progress;
   guint64 done;
+  VfIngest *ahead;
 } ResolverWatch;
+
+/* "Processing ./wheels/name-1.0-py3-none-any.whl (from -r FILE (line 1))": a local wheel that pip
+ * takes, but for the rare case that it finds it does not fit and takes another one instead. */
+static void
+begin_unpacking (VfIngest *ahead, const char *line)
+{
+  const char *start = line + strspn (line, " ");
+  const char *end = strstr (start, ".whl");
+  if (!g_str_has_prefix (start, "Processing ") || !end)
+    return;
+  start += strlen ("Processing ");
+  g_autofree char *shown = g_strndup (start, (gsize)(end - start) + strlen (".whl"));
+  g_autofree char *path = g_canonicalize_filename (shown, NULL);
+  if (g_file_test (path, G_FILE_TEST_IS_REGULAR))
+    vf_ingest_ahead (ahead, path);
+}
 
 static void
 on_resolver_line (const char *line, gpointer user_data)
 {
   ResolverWatch *watch = user_data;
-  if (line && (strstr (line, "Collecting ") || strstr (line, "Requirement already")))
+  if (line && (strstr (line, "Collecting ") || strstr (line, "Requirement already") ||
+               strstr (line, "Processing ")))
     watch->done++;
   else if (!line) /* where an index does not give metadata apart, wheels are downloaded for it */
     vf_progress_set_bytes (watch->progress, vf_pip_downloaded_bytes (watch->pip));
   vf_progress_update (watch->progress, watch->done, 0);
+  if (line)
+    begin_unpacking (watch->ahead, line);
 }
 
 static void
@@ -162,8 +182,9 @@ ask_pip (const VfFetch *fetch, VfPip *pip, const VfRequest *request, GError **er
   add_all (arguments, NULL, request->packages);
   g_ptr_array_add (arguments, NULL);
 
-  ResolverWatch watch = {
-      pip, vf_progress_new (fetch->output, "Resolving", VF_PROGRESS_ITEMS, "package"), 0};
+  ResolverWatch watch = {pip,
+                         vf_progress_new (fetch->output, "Resolving", VF_PROGRESS_ITEMS, "package"),
+                         0, fetch->ahead};
   gboolean ok = vf_pip_run (pip, (const char *const *)arguments->pdata, TRUE, on_resolver_line,
                             &watch, error);
   vf_progress_free (watch.progress);
@@ -213,11 +234,16 @@ resolve_anew (const VfFetch *fetch, const VfRequest *request, const VfRequiremen
       vf_pip_new (fetch->store, fetch->interpreter, vf_seed_pip (seed), fetch->tmp_path, error);
   if (!pip)
     return NULL;
+  g_autoptr (VfIngest) ahead = vf_ingest_new (fetch->store, fetch->accept, error);
+  if (!ahead)
+    return NULL;
+  VfFetch fetch_ahead = *fetch;
+  fetch_ahead.ahead = ahead;
   g_autoptr (GPtrArray) items =
-      request->lock ? ask_lock (pip, request, error) : ask_pip (fetch, pip, request, error);
+      request->lock ? ask_lock (pip, request, error) : ask_pip (&fetch_ahead, pip, request, error);
   if (!items)
     return NULL;
-  GPtrArray *packages = vf_fetch_items (fetch, pip, items, error);
+  GPtrArray *packages = vf_fetch_items (&fetch_ahead, pip, items, error);
   if (!packages)
     return NULL;
   gboolean pinned = request->lock || pins_all (requirements, packages);

@@ -193,6 +193,78 @@ test_same_wheel_twice (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count (f, "packages"), ==, 1);
 }
 
+static void
+test_ahead (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  VfIngestOptions options = {0};
+  guint64 new_bytes = 0;
+  /* The last is no wheel, but in the end nobody wants it, nor the second. */
+  g_assert_true (g_file_set_contents (f->paths[5], "no wheel", -1, NULL));
+  g_autoptr (VfIngest) ingest = vf_ingest_new (f->store, NULL, &error);
+  g_assert_no_error (error);
+  for (guint round = 0; round < 2; round++)
+    for (guint i = 1; i < N_WHEELS; i++)
+      vf_ingest_ahead (ingest, f->paths[i]);
+  VfIngestWheel wanted[] = {f->wheels[0], f->wheels[2], f->wheels[3]};
+  VfIngestResult results[3];
+  g_assert_true (vf_ingest_finish (ingest, wanted, 3, &options, results, &new_bytes, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (new_bytes, >=, 100 * (1 + 3 + 4));
+  g_assert_cmpuint (count (f, "packages"), ==, 3);
+  g_assert_cmpuint (count (f, "wheels"), ==, 3);
+  g_clear_pointer (&ingest, vf_ingest_free);
+  g_assert_cmpuint (count (f, "tmp"), ==, 0);
+  for (guint i = 0; i < 3; i++) {
+    VfDigest package;
+    g_assert_true (vf_wheel_lookup (f->store, &results[i].wheel, &package));
+    g_assert_true (vf_digest_equal (&package, &results[i].package));
+  }
+}
+
+static void
+test_ahead_of_another_hash (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  VfIngestOptions options = {0};
+  VfDigest expected;
+  vf_digest_of ("another", 7, &expected);
+  f->wheels[4].expected = &expected;
+  g_autoptr (VfIngest) ingest = vf_ingest_new (f->store, NULL, &error);
+  vf_ingest_ahead (ingest, f->paths[4]);
+  g_assert_false (
+      vf_ingest_finish (ingest, f->wheels, N_WHEELS, &options, f->results, NULL, &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_INVALID);
+  g_assert_true (g_str_has_prefix (error->message, f->paths[4]));
+  g_clear_pointer (&ingest, vf_ingest_free);
+  expect_nothing (f);
+}
+
+static void
+test_ahead_is_bad (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  VfIngestOptions options = {0};
+  g_assert_true (g_file_set_contents (f->paths[3], "no wheel", -1, NULL));
+  g_autoptr (VfIngest) ingest = vf_ingest_new (f->store, NULL, &error);
+  vf_ingest_ahead (ingest, f->paths[3]);
+  g_assert_false (
+      vf_ingest_finish (ingest, f->wheels, N_WHEELS, &options, f->results, NULL, &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_RULE);
+  g_clear_pointer (&ingest, vf_ingest_free);
+  expect_nothing (f);
+}
+
+static void
+test_ahead_for_nothing (Fixture *f, gconstpointer data)
+{
+  g_autoptr (VfIngest) ingest = vf_ingest_new (f->store, NULL, NULL);
+  for (guint i = 0; i < N_WHEELS; i++)
+    vf_ingest_ahead (ingest, f->paths[i]);
+  g_clear_pointer (&ingest, vf_ingest_free);
+  expect_nothing (f);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -204,5 +276,11 @@ main (int argc, char **argv)
   g_test_add ("/ingest/cancelled", Fixture, NULL, set_up, test_cancelled, tear_down);
   g_test_add ("/ingest/none", Fixture, NULL, set_up, test_none, tear_down);
   g_test_add ("/ingest/same-wheel-twice", Fixture, NULL, set_up, test_same_wheel_twice, tear_down);
+  g_test_add ("/ingest/ahead", Fixture, NULL, set_up, test_ahead, tear_down);
+  g_test_add ("/ingest/ahead-of-another-hash", Fixture, NULL, set_up, test_ahead_of_another_hash,
+              tear_down);
+  g_test_add ("/ingest/ahead-is-bad", Fixture, NULL, set_up, test_ahead_is_bad, tear_down);
+  g_test_add ("/ingest/ahead-for-nothing", Fixture, NULL, set_up, test_ahead_for_nothing,
+              tear_down);
   return g_test_run ();
 }
