@@ -3,7 +3,10 @@
 All get the same wheels from the same folder and no network; each has its own home, cache and
 configuration. Times are seconds."""
 
+import contextlib
 import os
+import re
+import time
 from pathlib import Path
 
 from benchlib import machine
@@ -44,8 +47,12 @@ class Contender:
         """Runs the import program; the Run's times are the whole process'."""
         return self.run(self.python_in(name), Path(__file__).parents[1] / "import_set.py")
 
+    def create_in_steps(self, name, requirements):
+        """Seconds to create and to mount; these have only the first."""
+        return self.create(name, requirements), 0
+
     def delete(self, name):
-        machine.remove(self.folder / name)
+        return self.run("rm", "-rf", self.folder / name).wall
 
 
 class Uv(Contender):
@@ -100,32 +107,57 @@ class Venvfs(VenvPip):
         super().__init__(*arguments)
         self.program = program
         self.store = self.folder / "store"
-        self.runtime = self.folder / "run"
-        self.runtime.mkdir(mode=0o700)
-        self.environment.update({"VENVFS_STORE": str(self.store), "XDG_RUNTIME_DIR": str(self.runtime)})
+        self.environment["VENVFS_STORE"] = str(self.store)
+        self.use_runtime("run")
+
+    def use_runtime(self, name):
+        self.runtime = self.folder / name
+        self.runtime.mkdir(mode=0o700, exist_ok=True)
+        self.environment["XDG_RUNTIME_DIR"] = str(self.runtime)
+
+    @contextlib.contextmanager
+    def elsewhere(self, name):
+        """With a runtime directory of its own, in which there is no daemon before or after."""
+        former = self.runtime.name
+        self.use_runtime(name)
+        self.environment["VENVFS_LINGER"] = "0.2"
+        try:
+            yield
+            self.wait_for_no_daemon()
+        finally:
+            del self.environment["VENVFS_LINGER"]
+            self.use_runtime(former)
+
+    def wait_for_no_daemon(self):
+        deadline = time.monotonic() + 30
+        while machine.daemons(self.runtime):
+            if time.monotonic() > deadline:
+                raise machine.Failed("the idle daemon does not leave")
+            time.sleep(0.02)
 
     def venvfs(self, *arguments):
-        return self.run(self.program, *arguments).wall
+        return self.run(self.program, "--quiet", *arguments).wall
 
     def make(self, name, requirements, *options):
         """Creates without mounting."""
-        return self.venvfs("--quiet", "create", name, "--python", self.python, "-r", requirements, *options)
+        return self.venvfs("create", name, "--python", self.python, "-r", requirements, *options)
 
     def mount(self, name):
         (self.folder / name).mkdir(exist_ok=True)
-        return self.venvfs("--quiet", "mount", name, self.place(name))
+        return self.venvfs("mount", name, self.place(name))
+
+    def create_in_steps(self, name, requirements):
+        return self.make(name, requirements), self.mount(name)
 
     def create(self, name, requirements, *options):
         return self.make(name, requirements, *options) + self.mount(name)
 
-    def umount(self, name):
-        seconds = self.venvfs("--quiet", "umount", "--remove", self.place(name))
-        (self.folder / name).rmdir()
-        return seconds
-
     def delete(self, name):
-        self.umount(name)
-        return self.venvfs("--quiet", "delete", name)
+        """Also unmounts it."""
+        seconds = self.venvfs("delete", name)
+        if (self.folder / name).exists():
+            (self.folder / name).rmdir()
+        return seconds
 
     def daemon(self):
         found = machine.daemons(self.runtime)
@@ -133,12 +165,13 @@ class Venvfs(VenvPip):
             raise machine.Failed(f"{len(found)} daemons of {self.runtime}, not one")
         return found[0]
 
-    def forget_images(self):
-        """Removes the images of environments that exist, as if they had never been merged."""
-        for image in (self.store / "images").iterdir():
-            machine.remove(image)
+    def forget_image(self, name):
+        """Removes the image of environment @name, as if its packages had never been merged."""
+        generation = (self.store / "envs" / name / "generations" / "1.ini").read_text()
+        (self.store / "images" / re.search("^image=(.*)", generation, re.MULTILINE)[1]).unlink()
 
     def end(self):
-        for name in [entry.name for entry in self.folder.iterdir()
-                     if os.path.ismount(entry / ".venv")]:
-            self.umount(name)
+        """Unmounts what is mounted."""
+        for entry in list(self.folder.iterdir()):
+            if os.path.ismount(entry / ".venv"):
+                self.venvfs("umount", "--remove", entry / ".venv")

@@ -1,79 +1,17 @@
 """The figures: each one function that measures one thing side by side and says what was demanded.
 
 A figure interleaves its contenders round by round, in turning order, and reports medians, so that a
-noisy minute hits all of them. Slow peers run fewer rounds (Bench.slow_rounds)."""
+noisy minute hits all of them. What takes minutes runs fewer rounds (Bench.slow_rounds)."""
 
 import os
-import statistics
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from benchlib import machine
-from benchlib.contenders import Uv, Venvfs, VenvPip, Virtualenv
+from benchlib.bench import KEPT, Row, requirement_of, wheels
+from benchlib.contenders import VenvPip, Virtualenv
 
-HERE = Path(__file__).parents[1]
 MANY_MOUNTS = 10
 PIP_PACKAGE = "django"  # 24 MB in 3,700 files once unpacked
-
-
-@dataclass
-class Row:
-    """One line of the table. @values: contender → median, in @unit. @target: what venvfs was to reach,
-    None where nothing was demanded; @reached: whether it did."""
-
-    what: str
-    unit: str
-    values: dict
-    target: str = None
-    reached: bool = None
-
-
-@dataclass
-class Bench:
-    """What a figure is given."""
-
-    folder: Path
-    wheels: Path
-    python: str
-    programs: dict
-    rounds: int
-    slow_rounds: int
-    requirements: dict = field(default_factory=dict)  # number of wheels → file
-    raw: dict = field(default_factory=dict)
-
-    def new(self, kind, name, *program):
-        """A contender with a fresh folder of its own."""
-        folder = self.folder / name
-        machine.remove(folder)
-        return kind(*program, folder, self.wheels, self.python)
-
-    def venvfs(self, name):
-        return self.new(Venvfs, name, self.programs["venvfs"])
-
-    def uv(self, name):
-        return self.new(Uv, name, self.programs["uv"])
-
-    def interleave(self, label, measures, rounds=None):
-        """Calls each of @measures (name → function returning a number or a dict of numbers) once a
-        round, in turning order. Returns name → median (of each key)."""
-        rounds = rounds or self.rounds
-        samples = {name: [] for name in measures}
-        names = list(measures)
-        for number in range(rounds):
-            turn = number % len(names)
-            for name in names[turn:] + names[:turn]:
-                machine.settle()
-                samples[name].append(measures[name]())
-        self.raw[label] = samples
-        return {name: median(values) for name, values in samples.items()}
-
-
-def median(values):
-    if isinstance(values[0], dict):
-        return {key: statistics.median(value[key] for value in values) for key in values[0]}
-    return statistics.median(values)
-
 
 FIGURES = {}
 
@@ -85,243 +23,206 @@ def figure(name):
     return register
 
 
+def ms(values):
+    return {name: 1000 * seconds for name, seconds in values.items()}
+
+
+# Making one
+
+
 @figure("create")
 def create_and_mount(bench):
-    """Everything is in the store or in the cache already; the daemon runs."""
-    venvfs, uv = bench.venvfs("create"), bench.uv("create-uv")
+    """Everything is in the store or in the cache already."""
+    venvfs, uv = bench.knowing("venvfs"), bench.knowing("uv")
     measures = {}
     for count, requirements in bench.requirements.items():
-        keeper = f"keep-{count}"
-        venvfs.create(keeper, requirements)
-        uv.create(keeper, requirements)
+        measures[f"venvfs {count}"] = lambda requirements=requirements: life(venvfs, requirements)
+        measures[f"uv {count}"] = lambda requirements=requirements: life(uv, requirements)
+    many = bench.requirements[bench.many]
 
-        def measure_venvfs(requirements=requirements):
-            made = venvfs.make("one", requirements)
-            mounted = venvfs.mount("one")
-            first = venvfs.pass_in("one")
-            venvfs.umount("one")
-            return {"both": made + mounted, "pass": made + mounted + first,
-                    "delete": venvfs.venvfs("--quiet", "delete", "one")}
+    def unmerged():
+        venvfs.forget_image(f"{KEPT}-{bench.many}")
+        return life(venvfs, many)
 
-        def measure_uv(requirements=requirements):
-            made = uv.create("one", requirements)
-            first = uv.pass_in("one")
-            start = time.perf_counter()
-            uv.delete("one")
-            return {"both": made, "pass": made + first,
-                    "delete": time.perf_counter() - start}
+    def without_daemon():
+        # In a runtime directory of its own there is no daemon, and it ends with this mount.
+        with venvfs.elsewhere("run-alone"):
+            return life(venvfs, many)
 
-        measures[f"venvfs {count}"] = measure_venvfs
-        measures[f"uv {count}"] = measure_uv
+    measures.update({"unmerged": unmerged, "without daemon": without_daemon})
     medians = bench.interleave("create", measures)
-    venvfs.end()
     rows = []
     for count in bench.requirements:
-        ours, theirs = medians[f"venvfs {count}"], medians[f"uv {count}"]
-        values = {"venvfs": ours["both"] * 1000, "uv": theirs["both"] * 1000}
-        rows.append(Row(f"create and mount, {wheels(count)}, all known already", "ms", values,
-                        "≤ 15 ms", values["venvfs"] <= 15))
-    many = max(bench.requirements)
-    ours, theirs = medians[f"venvfs {many}"], medians[f"uv {many}"]
-    rows.append(Row(f"the same and `python -c pass`, {wheels(many)}", "ms",
-                    {"venvfs": ours["pass"] * 1000, "uv": theirs["pass"] * 1000},
-                    "uv ÷ 25", theirs["pass"] / ours["pass"] >= 25))
-    rows.append(Row(f"delete it, {wheels(many)}", "ms",
-                    {"venvfs": ours["delete"] * 1000, "uv": theirs["delete"] * 1000},
-                    "≤ 20 ms", ours["delete"] * 1000 <= 20))
+        values = ms({name: medians[f"{name} {count}"]["made"] for name in ("venvfs", "uv")})
+        rows.append(Row(f"create and mount, {wheels(count)}, all known", "ms", values, "≤ 15 ms",
+                        values["venvfs"] <= 15))
+    ours, theirs = medians[f"venvfs {bench.many}"], medians[f"uv {bench.many}"]
+    values = ms({"venvfs": ours["used"], "uv": theirs["used"]})
+    rows.append(Row(f"the same and `python -c pass`, {wheels(bench.many)}", "ms", values, "uv ÷ 25",
+                    values["uv"] / values["venvfs"] >= 25))
+    more = 1000 * (medians["without daemon"]["mounted"] - ours["mounted"])
+    rows.append(Row("a mount that has to start the daemon: takes more", "ms", {"venvfs": more}, "≤ 20 ms",
+                    more <= 20))
+    values = ms({"venvfs": medians["unmerged"]["made"], "uv": theirs["made"]})
+    rows.append(Row(f"create and mount, {wheels(bench.many)} known, but never together", "ms", values,
+                    "≤ 80 ms", values["venvfs"] <= 80))
+    values = ms({"venvfs": ours["deleted"], "uv": theirs["deleted"]})
+    rows.append(Row(f"delete it while it is mounted; uv: `rm -rf`, {wheels(bench.many)}", "ms", values,
+                    "≤ 20 ms", values["venvfs"] <= 20))
     return rows
 
 
-def wheels(count):
-    return f"{count} wheel{'s' if count > 1 else ''}"
-
-
-@figure("image")
-def without_image(bench):
-    """The packages are in the store and compiled, but were never merged."""
-    venvfs = bench.venvfs("image")
-    requirements = bench.requirements[max(bench.requirements)]
-    venvfs.create("keep", requirements)
-    venvfs.umount("keep")
-
-    def measure():
-        venvfs.forget_images()
-        seconds = venvfs.make("one", requirements)
-        venvfs.venvfs("--quiet", "delete", "one")
-        return seconds
-
-    seconds = bench.interleave("image", {"venvfs": measure})["venvfs"]
-    return [Row(f"create, {wheels(max(bench.requirements))} in the store, never merged before", "ms",
-                {"venvfs": seconds * 1000}, "≤ 80 ms", seconds * 1000 <= 80)]
-
-
-@figure("daemon-start")
-def daemon_start(bench):
-    venvfs = bench.venvfs("daemon-start")
-    requirements = bench.requirements[min(bench.requirements)]
-    venvfs.make("one", requirements)
-    venvfs.make("other", requirements)
-
-    def cold():
-        wait_for_no_daemon(venvfs)
-        seconds = venvfs.mount("one")
-        venvfs.umount("one")
-        return seconds
-
-    def warm():
-        venvfs.mount("other")
-        seconds = venvfs.mount("one")
-        venvfs.umount("one")
-        venvfs.umount("other")
-        return seconds
-
-    medians = bench.interleave("daemon-start", {"cold": cold, "warm": warm})
-    more = (medians["cold"] - medians["warm"]) * 1000
-    return [Row("mount that has to start the daemon: more than one that has not", "ms",
-                {"venvfs": more}, "≤ 20 ms", more <= 20)]
-
-
-def wait_for_no_daemon(venvfs):
-    deadline = time.monotonic() + 30
-    while machine.daemons(venvfs.runtime):
-        if time.monotonic() > deadline:
-            raise machine.Failed("the idle daemon does not leave")
-        time.sleep(0.02)
+def life(contender, requirements):
+    """Times of an environment's making, first use and end."""
+    created, mounted = contender.create_in_steps("one", requirements)
+    return {"created": created, "mounted": mounted, "made": created + mounted,
+            "used": created + mounted + contender.pass_in("one"), "deleted": contender.delete("one")}
 
 
 @figure("import")
 def first_import(bench):
     """From nothing but a warm store or cache to the end of the first import of the whole set."""
-    requirements = bench.requirements[max(bench.requirements)]
-    venvfs, uv, plain = bench.venvfs("import"), bench.uv("import-uv"), bench.uv("import-plain")
-    for contender in (venvfs, uv):
-        contender.create("keep", requirements)
+    requirements, kept = bench.requirements[bench.many], f"{KEPT}-{bench.many}"
+    venvfs, uv, plain = bench.knowing("venvfs"), bench.knowing("uv"), bench.uv("import-plain")
     plain.environment["UV_LINK_MODE"] = "copy"
-    plain.create("plain", requirements, "--compile-bytecode")
-    for contender, name in ((plain, "plain"), (venvfs, "keep")):
-        contender.import_in(name)
+    plain.create(kept, requirements, "--compile-bytecode")
+    plain.forget_cache()
+    for contender in (plain, venvfs):
+        contender.import_in(kept)
 
     def fresh(contender, *options):
         def measure():
             made = contender.create("one", requirements, *options)
+            machine.settle()
             imported = contender.import_in("one")
             contender.delete("one")
-            return {"all": made + imported.wall, "import": imported.wall,
-                    "rest": imported.wall - imported.user}
+            return {"all": made + imported.wall, "rest": imported.wall - imported.user}
         return measure
 
-    def hot(contender, name):
+    def hot(contender):
         def measure():
-            imported = contender.import_in(name)
-            return {"all": imported.wall, "import": imported.wall,
-                    "rest": imported.wall - imported.user}
+            imported = contender.import_in(kept)
+            return {"all": imported.wall, "rest": imported.wall - imported.user}
         return measure
 
     medians = bench.interleave("import", {
-        "plain": hot(plain, "plain"), "venvfs": fresh(venvfs), "venvfs hot": hot(venvfs, "keep")},
-        rounds=max(bench.rounds, 5 if bench.slow_rounds > 1 else 1))
-    slow = bench.interleave("import-uv", {
-        "uv": fresh(uv), "uv compile": fresh(uv, "--compile-bytecode")}, bench.slow_rounds)
-    venvfs.end()
-    native, ours, theirs = medians["plain"]["all"], medians["venvfs"], slow["uv"]
-    count = wheels(max(bench.requirements))
+        "plain": hot(plain), "venvfs": fresh(venvfs), "venvfs hot": hot(venvfs), "uv": fresh(uv),
+        "uv compiling": fresh(uv, "--compile-bytecode")}, slow=("uv", "uv compiling"))
+    native, ours, theirs = medians["plain"], medians["venvfs"], medians["uv"]
+    machine.remove(plain.folder)
     return [
-        Row(f"create, mount and first import, {count}; ext4: hot import alone", "s",
-            {"venvfs": ours["all"], "ext4": native, "uv": theirs["all"],
-             "uv, compiling": slow["uv compile"]["all"]},
-            "ext4 × 1.2", ours["all"] <= 1.2 * native),
-        Row("the same against uv", "s", {"venvfs": ours["all"], "uv": theirs["all"]},
+        Row(f"create, mount and first import, {wheels(bench.many)}; ext4: hot import alone", "s",
+            {"venvfs": ours["all"], "ext4": native["all"]}, "ext4 × 1.2", ours["all"] <= 1.2 * native["all"]),
+        Row("the same", "s", {"venvfs": ours["all"], "uv": theirs["all"],
+                              "uv, compiling": medians["uv compiling"]["all"]},
             "uv ÷ 3", theirs["all"] / ours["all"] >= 3),
-        Row("first import: wall less user time", "s",
-            {"venvfs": ours["rest"], "ext4": medians["plain"]["rest"], "uv": theirs["rest"]}),
-        Row("hot import", "s", {"venvfs": medians["venvfs hot"]["import"], "ext4": native}),
+        Row("the first import's time that is not python's own (wall less user)", "s",
+            {"venvfs": ours["rest"], "ext4": native["rest"], "uv": theirs["rest"]}),
+        Row("hot import", "s", {"venvfs": medians["venvfs hot"]["all"], "ext4": native["all"]}),
     ]
 
 
 @figure("cold")
 def cold(bench):
     """From wheel files in a local folder; store and cache are empty."""
-    count = max(bench.requirements)
-    requirements = bench.requirements[count]
+    requirements = bench.requirements[bench.many]
 
-    def ours(*options):
-        def measure():
-            venvfs = bench.venvfs("cold")
-            seconds = venvfs.create("one", requirements, *options)
-            venvfs.delete("one")
-            machine.remove(venvfs.folder)
-            return seconds
-        return measure
-
-    def theirs(*options):
-        def measure():
-            uv = bench.uv("cold-uv")
-            seconds = uv.create("one", requirements, *options)
-            machine.remove(uv.folder)
-            return seconds
-        return measure
-
-    def compileall():
-        uv = bench.uv("cold-compileall")
-        uv.create("one", requirements)
+    def ours():
+        venvfs = bench.venvfs("cold")
+        unpacked = venvfs.create("one", requirements, "--no-compile")
         machine.settle()
-        seconds = machine.run([bench.python, "-m", "compileall", "-q", "-j", "0",
-                               uv.place("one") / "lib"], uv.environment).wall
-        machine.remove(uv.folder)
-        return seconds
+        compiled = venvfs.make("two", requirements)  # what is in the store by now
+        venvfs.delete("one")
+        machine.remove(venvfs.folder)
+        return {"unpacked": unpacked, "compiled": compiled, "both": unpacked + compiled}
 
-    medians = bench.interleave("cold", {
-        "venvfs": ours("--no-compile"), "venvfs compiling": ours(), "uv": theirs(),
-        "uv compiling": theirs("--compile-bytecode"), "compileall": compileall}, bench.slow_rounds)
-    compiling = medians["venvfs compiling"] - medians["venvfs"]
+    def theirs():
+        uv = bench.uv("cold-uv")
+        unpacked = uv.create("one", requirements)
+        machine.settle()
+        compiled = machine.run([bench.python, "-m", "compileall", "-q", "-j", "0", uv.place("one") / "lib"],
+                               uv.environment).wall
+        machine.remove(uv.folder)
+        return {"unpacked": unpacked, "compiled": compiled}
+
+    def theirs_compiling():
+        uv = bench.uv("cold-uv")
+        seconds = uv.create("one", requirements, "--compile-bytecode")
+        machine.remove(uv.folder)
+        return {"both": seconds}
+
+    medians = bench.interleave("cold", {"venvfs": ours, "uv": theirs, "uv compiling": theirs_compiling},
+                               slow=("venvfs", "uv", "uv compiling"))
+    ours, theirs = medians["venvfs"], medians["uv"]
     return [
-        Row(f"from local wheels, nothing known, no bytecode, {wheels(count)}", "s",
-            {"venvfs": medians["venvfs"], "uv": medians["uv"]}, "uv",
-            medians["venvfs"] <= medians["uv"]),
-        Row("the same, compiling", "s",
-            {"venvfs": medians["venvfs compiling"], "uv, compiling": medians["uv compiling"]}),
-        Row("what compiling adds; ext4: `compileall -j 0` of the same files", "s",
-            {"venvfs": compiling, "ext4": medians["compileall"]}, "ext4",
-            compiling <= medians["compileall"]),
+        Row(f"from local wheels, nothing known, no bytecode, {wheels(bench.many)}", "s",
+            {"venvfs": ours["unpacked"], "uv": theirs["unpacked"]}, "uv", ours["unpacked"] <= theirs["unpacked"]),
+        Row("then compiling it (with create's other steps); ext4: `compileall -j 0` of the same files", "s",
+            {"venvfs": ours["compiled"], "ext4": theirs["compiled"]}, "ext4",
+            ours["compiled"] <= theirs["compiled"]),
+        Row("both", "s", {"venvfs": ours["both"], "uv, compiling": medians["uv compiling"]["both"]}),
     ]
 
 
 @figure("slow-peers")
 def slow_peers(bench):
-    """python -m venv and virtualenv, with pip, from local wheels: once, since they take minutes."""
-    requirements = bench.requirements[max(bench.requirements)]
-    values = {}
-    for label, kind, *program in (("venv + pip", VenvPip),
-                                  ("virtualenv + pip", Virtualenv, bench.programs["virtualenv"])):
-        if program and not program[0]:
-            continue
+    """python -m venv and virtualenv, with pip, from the same local wheels: once, since they take
+    minutes. pip compiles what it installs; nothing of that is shared by the next environment."""
+    requirements = bench.requirements[bench.many]
+    kinds = {"venv + pip": (VenvPip,)}
+    if bench.programs["virtualenv"]:
+        kinds["virtualenv + pip"] = (Virtualenv, bench.programs["virtualenv"])
+    results = {}
+    for label, (kind, *program) in kinds.items():
         contender = bench.new(kind, "slow-peer", *program)
+        few = contender.create("few", bench.requirements[bench.few])
         machine.settle()
-        values[label] = contender.create("one", requirements)
+        made = contender.create("one", requirements)
+        used, inodes = machine.disk_usage(contender.place("one"))
+        imported = contender.import_in("one")
+        results[label] = {"few": few, "made": made, "used": made + contender.pass_in("one"), "all": made + imported.wall,
+                          "deleted": contender.delete("one"), "bytes": used / 1024, "inodes": inodes}
         machine.remove(contender.folder)
-    bench.raw["slow-peers"] = values
-    return [Row(f"an environment of {wheels(max(bench.requirements))}, from local wheels, once", "s", values)]
+    bench.raw["slow-peers"] = results
+    venvfs = bench.knowing("venvfs")
+    ours = bench.interleave("slow-peers-venvfs", {
+        "few": lambda: life(venvfs, bench.requirements[bench.few]), "many": lambda: life(venvfs, requirements)})
+    results["venvfs"] = {**ours["many"], "few": ours["few"]["made"]}
+
+    def values(key, factor=1):
+        return {label: factor * result[key] for label, result in results.items() if key in result}
+
+    return [
+        Row(f"create (and mount), {wheels(bench.few)}; peers: from the local wheel", "ms", values("few", 1000)),
+        Row(f"create (and mount), {wheels(bench.many)}; peers: from local wheels", "ms", values("made", 1000)),
+        Row("the same and `python -c pass`", "ms", values("used", 1000)),
+        Row("the same until the first import of the set is done", "s", values("all")),
+        Row("delete it", "ms", values("deleted", 1000)),
+        Row("each more of them, on disk", "KiB", values("bytes")),
+        Row("each more of them", "inodes", values("inodes")),
+    ]
+
+
+# What it occupies
 
 
 @figure("one-more")
 def one_more(bench):
     """What one more environment of the same packages takes on disk."""
-    requirements = bench.requirements[max(bench.requirements)]
-    venvfs, uv = bench.venvfs("one-more"), bench.uv("one-more-uv")
+    requirements = bench.requirements[bench.many]
     used = {}
-    for label, contender in (("venvfs", venvfs), ("uv", uv)):
-        contender.create("first", requirements)
-        contender.import_in("first")
+    for label in ("venvfs", "uv"):
+        contender = bench.knowing(label)
+        contender.import_in(f"{KEPT}-{bench.many}")
         before = machine.disk_usage(contender.folder)
-        contender.create("second", requirements)
+        contender.create("one", requirements)
         made = machine.disk_usage(contender.folder)
-        contender.import_in("second")
+        contender.import_in("one")
         imported = machine.disk_usage(contender.folder)
+        contender.delete("one")
         used[label] = {"bytes": made[0] - before[0], "inodes": made[1] - before[1],
-                       "bytes imported": imported[0] - before[0],
-                       "inodes imported": imported[1] - before[1]}
+                       "bytes imported": imported[0] - before[0], "inodes imported": imported[1] - before[1]}
     bench.raw["one-more"] = used
-    venvfs.end()
     rows = []
     for key, what in (("", "before its first import"), (" imported", "after its first import")):
         size = {label: values["bytes" + key] / 1024 for label, values in used.items()}
@@ -342,18 +243,20 @@ def walk(folder):
 
 @figure("memory")
 def daemon_memory(bench):
-    requirements = bench.requirements[max(bench.requirements)]
-    venvfs = bench.venvfs("memory")
+    venvfs = bench.knowing("venvfs")
     names = [f"mount-{number}" for number in range(MANY_MOUNTS)]
-    for name in names:
-        venvfs.create(name, requirements)
-    daemon = venvfs.daemon()
-    before = machine.anonymous_kilobytes(daemon)
-    entries = [walk(venvfs.place(name)) for name in names]
-    after = machine.anonymous_kilobytes(daemon)
+    with venvfs.elsewhere("run-memory"):
+        for name in names:
+            venvfs.create(name, bench.requirements[bench.many])
+        daemon = venvfs.daemon()
+        before = machine.anonymous_kilobytes(daemon)
+        entries = [walk(venvfs.place(name)) for name in names]
+        after = machine.anonymous_kilobytes(daemon)
+        for name in names:
+            venvfs.delete(name)
     bench.raw["memory"] = {"before": before, "after": after, "entries": entries}
-    venvfs.end()
-    # Allocator noise, a page or two a thread, is no growth by entry.
+    # A thread's first work takes a few pages; an entry that was remembered would take 100 bytes of
+    # each of these, 40 MB in all.
     return [
         Row(f"daemon with {MANY_MOUNTS} mounts: anonymous memory", "KiB", {"venvfs": before},
             "≤ 4,096 KiB", before <= 4096),
@@ -362,67 +265,51 @@ def daemon_memory(bench):
     ]
 
 
+# Changing it
+
+
 @figure("pip")
 def pip_inside(bench):
     """pip installs and uninstalls a large package inside; and uninstalls one that the store gave."""
-    many = bench.requirements[max(bench.requirements)]
+    many = bench.requirements[bench.many]
     venvfs, plain = bench.venvfs("pip"), bench.new(VenvPip, "pip-plain")
     empty = bench.folder / "empty.txt"
     empty.write_text("")
-    plain.create("one", empty)
-    venvfs.create("one", empty)
-    package = ("--no-deps", pinned_from(many, PIP_PACKAGE))
+    for contender in (plain, venvfs):
+        contender.create("one", empty)
+    only = bench.folder / "only.txt"
+    only.write_text(requirement_of(many, PIP_PACKAGE))
+    package = ("--no-deps", only.read_text().split()[0])
+    versions = {contender.run(contender.python_in("one"), "-m", "pip", "--version").out.split()[1]
+                for contender in (venvfs, plain)}
+    if len(versions) != 1:
+        raise machine.Failed(f"pip differs ({', '.join(sorted(versions))}): its own speed would be compared")
 
     def measure(contender):
         return lambda: {"install": contender.install("one", *package),
                         "uninstall": contender.uninstall("one", PIP_PACKAGE)}
 
-    versions = {contender.run(contender.python_in("one"), "-m", "pip", "--version").out.split()[1]
-                for contender in (venvfs, plain)}
-    if len(versions) != 1:
-        raise machine.Failed(f"pip differs ({', '.join(sorted(versions))}): its own speed would be compared")
-    medians = bench.interleave("pip", {"ext4": measure(plain), "venvfs": measure(venvfs)})
-
-    only = bench.folder / "only.txt"
-    only.write_text(requirement_of(many, PIP_PACKAGE))
-    environment = venvfs.store / "envs" / "lower"
+    upper = venvfs.store / "envs" / "lower" / "upper"
 
     def lower():
-        venvfs.make("lower", only, "--no-deps")
-        venvfs.mount("lower")
+        venvfs.create("lower", only, "--no-deps")
         written = machine.written_bytes(venvfs.daemon())
         seconds = venvfs.uninstall("lower", PIP_PACKAGE)
-        written = machine.written_bytes(venvfs.daemon()) - written
-        upper = machine.disk_usage(environment / "upper")[0]
+        machine.settle()
+        kept = {"uninstall": seconds, "written": machine.written_bytes(venvfs.daemon()) - written,
+                "upper": machine.disk_usage(upper)[0]}
         venvfs.delete("lower")
-        return {"seconds": seconds, "written": written, "upper": upper}
+        return kept
 
-    removed = bench.interleave("pip-lower", {"venvfs": lower})["venvfs"]
+    medians = bench.interleave("pip", {"ext4": measure(plain), "venvfs": measure(venvfs), "lower": lower})
     venvfs.end()
-    rows = [Row(f"pip {verb} inside ({PIP_PACKAGE}, 24 MB)", "s",
-                {"venvfs": medians["venvfs"][verb], "ext4": medians["ext4"][verb]}, "ext4 × 1.5",
-                medians["venvfs"][verb] <= 1.5 * medians["ext4"][verb])
-            for verb in ("install", "uninstall")]
-    kept = max(removed["written"], removed["upper"]) / 1024
-    rows.append(Row("pip uninstall of the same from the store", "s",
-                    {"venvfs": removed["seconds"], "ext4": medians["ext4"]["uninstall"]}, "ext4 × 1.5",
-                    removed["seconds"] <= 1.5 * medians["ext4"]["uninstall"]))
+    rows = []
+    for what, verb, ours in ((f"pip install inside ({PIP_PACKAGE}, 24 MB)", "install", "venvfs"),
+                             ("pip uninstall of it", "uninstall", "venvfs"),
+                             ("pip uninstall of it where it came from the store", "uninstall", "lower")):
+        values = {"venvfs": medians[ours][verb], "ext4": medians["ext4"][verb]}
+        rows.append(Row(what, "s", values, "ext4 × 1.5", values["venvfs"] <= 1.5 * values["ext4"]))
+    kept = max(medians["lower"]["written"], medians["lower"]["upper"]) / 1024
     rows.append(Row("what that wrote (file data would be 24,000 KiB)", "KiB", {"venvfs": kept},
                     "no file data (≤ 1,024)", kept <= 1024))
     return rows
-
-
-def requirement_of(requirements, package):
-    """The lines of @requirements that pin @package, hashes included."""
-    lines, taken = [], False
-    for line in Path(requirements).read_text().splitlines():
-        if not line.startswith(" "):
-            taken = line.startswith(f"{package}==")
-        if taken:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
-def pinned_from(requirements, package):
-    return requirement_of(requirements, package).split()[0]
-

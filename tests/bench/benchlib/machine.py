@@ -111,9 +111,11 @@ def describe(programs, folder):
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) // 1024 ** 2
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     file_system = _first_line("stat", "-f", "-c", "%T", str(folder))
+    load = Path("/proc/loadavg").read_text().split()[2]
     system = re.search(r'PRETTY_NAME="(.*)"', Path("/etc/os-release").read_text())
     return {
-        "machine": f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), {memory} GB",
+        "machine": f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), {memory} GB; "
+                   f"load in the last 15 minutes {load} (this run by itself makes about 1)",
         "system": f"{system[1] if system else 'Linux'}, Linux {platform.release()}, {file_system}",
         **{name: version for name, command in programs.items() if (version := _first_line(*command))},
     }

@@ -11,7 +11,7 @@ def number(value, unit):
         return f"{value:.2f} s"
     if unit == "ms" and value < 100:
         return f"{value:.1f} ms"
-    return f"{value:,.0f}" + ("" if unit == "inodes" else f" {unit}")
+    return f"{value:,.0f} {unit}"
 
 
 def ratio(row):
@@ -24,19 +24,18 @@ def ratio(row):
 
 
 def table(rows):
-    lines = ["| what | " + " | ".join(ORDER) + " | peers by venvfs | to reach | |",
+    lines = ["| what | " + " | ".join(ORDER) + " | peers by venvfs | aim | |",
              "|---|" + "---:|" * len(ORDER) + "---|---|---|"]
     for row in rows:
         cells = [number(row.values.get(name), row.unit) for name in ORDER]
         verdict = "" if row.reached is None else "reached" if row.reached else "**missed**"
-        what = row.what + (" (inodes)" if row.unit == "inodes" else "")
-        lines.append(f"| {what} | " + " | ".join(cells) + f" | {ratio(row)} | {row.target or ''} | {verdict} |")
+        lines.append(f"| {row.what} | " + " | ".join(cells) + f" | {ratio(row)} | {row.target or ''} | {verdict} |")
     return "\n".join(lines)
 
 
 def section(description, rows, rounds, slow_rounds):
     lines = [f"- {label}: {text}" for label, text in description.items()]
-    lines.append(f"- medians of {rounds} interleaved rounds (the slow peers of {slow_rounds})")
+    lines.append(f"- medians of {rounds} interleaved rounds; of {slow_rounds} where one takes a minute")
     return "\n".join([BEGIN, "", *lines, "", table(rows), "", END])
 
 
