@@ -1,4 +1,6 @@
-/* Views as this mount renders them, kept until the mount point changes. */
+/* Views as this mount renders them: each time anew, since the kernel remembers what it was told.
+ * That takes microseconds; kept, the views of one mount are 70 KB. What is remembered is which of
+ * them the kernel may know, for when the mount point changes. */
 #include <string.h>
 
 #include "fs/internal.h"
@@ -7,16 +9,9 @@
 struct VfViews {
   GMutex lock;
   char *prompt;
-  char *mount_point;    /* [lock] */
-  GHashTable *rendered; /* node id → GBytes; NULL when the mount point has changed since; [lock] */
+  char *mount_point; /* [lock] */
+  GHashTable *shown; /* set of node ids; [lock] */
 };
-
-static void
-clear_bytes (gpointer bytes)
-{
-  if (bytes)
-    g_bytes_unref (bytes);
-}
 
 VfViews *
 vf_views_new (const char *prompt, const char *mount_point)
@@ -25,7 +20,7 @@ vf_views_new (const char *prompt, const char *mount_point)
   g_mutex_init (&views->lock);
   views->prompt = g_strdup (prompt ? prompt : "");
   views->mount_point = g_strdup (mount_point ? mount_point : "/");
-  views->rendered = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, clear_bytes);
+  views->shown = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   return views;
 }
 
@@ -34,7 +29,7 @@ vf_views_free (VfViews *views)
 {
   if (!views)
     return;
-  g_hash_table_unref (views->rendered);
+  g_hash_table_unref (views->shown);
   g_free (views->mount_point);
   g_free (views->prompt);
   g_mutex_clear (&views->lock);
@@ -45,15 +40,10 @@ GBytes *
 vf_views_render (VfViews *views, const VfImageNode *node)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&views->lock);
-  GBytes *bytes = g_hash_table_lookup (views->rendered, &node->id);
-  if (bytes)
-    return g_bytes_ref (bytes);
+  if (!g_hash_table_contains (views->shown, &node->id))
+    g_hash_table_add (views->shown, g_memdup2 (&node->id, sizeof node->id));
   VfViewContext context = {.mount_point = views->mount_point, .prompt = views->prompt};
-  bytes = vf_view_render (node->data, (gsize)node->size, &context);
-  if (bytes)
-    g_hash_table_insert (views->rendered, g_memdup2 (&node->id, sizeof node->id),
-                         g_bytes_ref (bytes));
-  return bytes;
+  return vf_view_render (node->data, (gsize)node->size, &context);
 }
 
 gboolean
@@ -65,10 +55,6 @@ vf_overlay_set_mount_point (VfOverlay *overlay, const char *path)
     return FALSE;
   g_free (views->mount_point);
   views->mount_point = g_strdup (path);
-  GHashTableIter iter;
-  g_hash_table_iter_init (&iter, views->rendered);
-  while (g_hash_table_iter_next (&iter, NULL, NULL))
-    g_hash_table_iter_replace (&iter, NULL);
   return TRUE;
 }
 
@@ -80,7 +66,7 @@ vf_overlay_foreach_view (VfOverlay *overlay, VfOverlayNodeFunc func, gpointer us
   g_mutex_lock (&views->lock);
   GHashTableIter iter;
   gpointer id;
-  g_hash_table_iter_init (&iter, views->rendered);
+  g_hash_table_iter_init (&iter, views->shown);
   while (g_hash_table_iter_next (&iter, &id, NULL))
     g_array_append_vals (ids, id, 1);
   g_mutex_unlock (&views->lock);
