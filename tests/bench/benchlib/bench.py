@@ -54,6 +54,8 @@ class Bench:
         return self.new(Venvfs, name, self.programs["venvfs"])
 
     def uv(self, name):
+        if not self.programs["uv"]:
+            raise machine.Failed("uv is not here (pip install uv)")
         return self.new(Uv, name, self.programs["uv"])
 
     def knowing(self, kind):
@@ -64,10 +66,6 @@ class Bench:
             for count, requirements in self.requirements.items():
                 contender.create(f"{KEPT}-{count}", requirements)
         return self.known[kind]
-
-    def end(self):
-        if "venvfs" in self.known:
-            self.known["venvfs"].end()
 
     def interleave(self, label, measures, slow=()):
         """Calls each of @measures (name → function returning a dict of numbers) once a round, in

@@ -11,6 +11,7 @@ from benchlib.bench import KEPT, Row, requirement_of, wheels
 from benchlib.contenders import VenvPip, Virtualenv
 
 MANY_MOUNTS = 10
+IDLE_SECONDS = 4  # after three, further workers leave and buffers are given back
 PIP_PACKAGE = "django"  # 24 MB in 3,700 files once unpacked
 
 FIGURES = {}
@@ -249,13 +250,15 @@ def daemon_memory(bench):
         for name in names:
             venvfs.create(name, bench.requirements[bench.many])
         daemon = venvfs.daemon()
+        time.sleep(IDLE_SECONDS)
         before = machine.anonymous_kilobytes(daemon)
         entries = [walk(venvfs.place(name)) for name in names]
+        time.sleep(IDLE_SECONDS)
         after = machine.anonymous_kilobytes(daemon)
         for name in names:
             venvfs.delete(name)
     bench.raw["memory"] = {"before": before, "after": after, "entries": entries}
-    # A thread's first work takes a few pages; an entry that was remembered would take 100 bytes of
+    # A thread's first work leaves a few pages; an entry that was remembered would take 100 bytes of
     # each of these, 40 MB in all.
     return [
         Row(f"daemon with {MANY_MOUNTS} mounts: anonymous memory", "KiB", {"venvfs": before},

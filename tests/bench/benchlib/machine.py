@@ -71,6 +71,16 @@ def remove(path):
         path.unlink()
 
 
+def clear_away(folder):
+    """Removes @folder, and first unmounts what an earlier run may have left mounted in it."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        place = re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), line.split()[1])
+        if place.startswith(f"{folder}/"):
+            command = ["umount", "-l"] if os.geteuid() == 0 else ["fusermount3", "-u", "-z"]
+            subprocess.run([*command, place], check=True)
+    remove(folder)
+
+
 def daemons(runtime_folder):
     """Process ids of the venvfsd processes that belong to @runtime_folder."""
     mark = f"XDG_RUNTIME_DIR={runtime_folder}".encode()
