@@ -8,6 +8,7 @@ and check_bytecode() demand of the mounted one what an ordinary one is not asked
 import base64
 import csv
 import hashlib
+import json
 import os
 import re
 import stat
@@ -24,7 +25,8 @@ LEFT_OUT = re.compile(r"bin/__pycache__(/.*)?")
 OWN_TEXT = re.compile(r"pyvenv\.cfg|\.gitignore|bin/[Aa]ctivate[^/]*")
 
 ENTRY_POINT = re.compile(
-    r"#!(?P<interpreter>[^\n]+)\n(?:# -\*- coding: utf-8 -\*-\n)?(?:import re\n)?import sys\n"
+    r"#!(?P<interpreter>[^\n]+(?:\n'''exec' [^\n]+\n' ''')?)\n"
+    r"(?:# -\*- coding: utf-8 -\*-\n)?(?:import re\n)?import sys\n"
     r"from (?P<module>\S+) import (?P<first>\S+)\nif __name__ == '__main__':\n"
     r"(?:    .*sys\.argv\[0\].*\n)+    sys\.exit\((?P<call>\S+)\(\)\)\n")
 
@@ -76,17 +78,19 @@ def record_rows(text):
 
 def is_recorded_otherwise(path):
     """Files whose content differs by design, and RECORD's row of them with it."""
-    return path.startswith("../") and "/bin/" in path or path.endswith((".dist-info/INSTALLER", ".dist-info/RECORD"))
+    return path.startswith("../") and "/bin/" in path or path.endswith(
+        tuple(f".dist-info/{name}" for name in ("INSTALLER", "RECORD", "direct_url.json")))
 
 
 def record_meaning(text):
+    """Without rows of bytecode of scripts, and those that pip leaves of scripts that it did not install."""
     return {path: None if is_recorded_otherwise(path) else row for path, row in record_rows(text).items()
-            if "/bin/__pycache__/" not in path}
+            if "/bin/__pycache__/" not in path and ".data/scripts/" not in path}
 
 
 def script_meaning(content, root):
     """A script, independent of where it is; an entry point also of who wrote its text."""
-    text = content.replace(bytes(root), b"ROOT")
+    text = content.replace(bytes(root), b"ROOT").replace(b'exec\' "ROOT/bin/python"', b"exec' ROOT/bin/python")
     try:
         entry_point = ENTRY_POINT.fullmatch(text.decode())
     except UnicodeDecodeError:
@@ -107,6 +111,8 @@ def meaning(path, node, root):
             return record_meaning(node.content)
         if name == "INSTALLER":
             return node.content.replace(b"venvfs", b"pip")
+        if name == "direct_url.json":
+            return json.loads(node.content)
     if path.startswith("bin/"):
         return script_meaning(node.content, root)
     return node.content
@@ -150,7 +156,7 @@ def check_record(root):
             if not digest:
                 # Blank where the specification lets it be: RECORD itself, bytecode, and scripts,
                 # which differ from mount point to mount point.
-                assert (site / path) == record or path.endswith(".pyc") or is_recorded_otherwise(path), path
+                assert (site / path) == record or path.endswith(".pyc") or "/bin/" in path, path
                 assert size == "", path
                 continue
             algorithm, _, value = digest.partition("=")
