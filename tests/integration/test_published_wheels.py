@@ -106,9 +106,10 @@ def start(world, root, name):
         done = world.run(root / "bin" / name, "--help", check=None, timeout=120)
     except OSError as error:  # a program of another system
         return error.errno, ""
-    said = (done.out + done.err).replace(str(root), "ROOT").replace(f"{root.name}/", "ROOT/")
+    if done.status == 0:
+        return 0, done.out.replace(str(root), "ROOT").replace(f"{root.name}/", "ROOT/")
     # A traceback has line numbers of the script itself; what it ends with is the same.
-    return done.status, said if done.status == 0 else said.rstrip("\n").rpartition("\n")[2]
+    return done.status, done.err.replace(str(root), "ROOT").rstrip("\n").rpartition("\n")[2]
 
 
 def check_scripts(world, ordinary, mounted):
