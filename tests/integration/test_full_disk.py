@@ -1,0 +1,68 @@
+"""A disk that is full below a mounted environment."""
+
+import errno
+import subprocess
+
+import pytest
+
+import support
+from mounted import create, mount, prefix
+
+pytestmark = [pytest.mark.usefixtures("mountable"), pytest.mark.root]
+
+
+@pytest.fixture
+def disk(world):
+    """The world's store lies on a small file system of its own."""
+    place = world.root / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", place], capture_output=True).returncode != 0:
+        support.skip("tmpfs cannot be mounted here")
+    world.environment["VENVFS_STORE"] = str(place / "store")
+    yield place
+    world.venvfs("umount", "proj", check=None)
+    assert world.venvfs("fsck", "--deep").status == 0
+    for pid in world.daemons():
+        assert world._wait(pid, support.DAEMON_EXIT_SECONDS)
+    subprocess.run(["umount", place], check=True)
+
+
+def test_writing(world, disk):
+    """A write says ENOSPC and what was there stays; with room again all goes on."""
+    create(world, "proj")
+    place = mount(world, "proj")
+    kept = (place / "pyvenv.cfg").read_text()
+    with pytest.raises(OSError) as caught:
+        with open(place / "large", "wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 65536)
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(OSError) as caught:
+        with open(place / "pyvenv.cfg", "a", encoding="utf-8") as file:
+            file.write("y" * 65536)
+    assert caught.value.errno == errno.ENOSPC
+    assert (place / "pyvenv.cfg").read_text().startswith(kept)
+    assert prefix(world, place) == str(place)
+    # Unmounting needs no room.
+    world.venvfs("umount", "proj")
+    (disk / "store" / "envs" / "proj" / "upper" / "large").unlink()
+    mount(world, "proj")
+    (place / "small").write_text("x")
+    assert (place / "small").read_text() == "x"
+
+
+def test_mounting(world, disk):
+    """One line that names the reason, and nothing mounted."""
+    create(world, "proj")
+    with open(disk / "filler", "wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    done = world.venvfs("mount", "proj", check=1)
+    assert done.err.startswith(f"venvfs: {disk}/store/") and done.err.endswith(": No space left on device\n")
+    assert done.err.count("\n") == 1
+    assert world.mounts() == [str(disk)]
+    assert not (world.project / ".venv").exists()
+    done = world.venvfs("create", "other", "--without-pip", "--python", world.interpreters[-1].path, check=1)
+    assert done.err.endswith(": No space left on device\n") and done.err.count("\n") == 1
+    (disk / "filler").unlink()
+    mount(world, "proj")
