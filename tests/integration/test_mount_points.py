@@ -202,6 +202,25 @@ def test_mount_max(world):
     mount(world, "proj")
 
 
+@pytest.mark.root
+def test_mount_max_of_fusermount(user_world):
+    """An ordinary user meets the limit of /etc/fuse.conf first: another one, in a mount namespace of its own."""
+    world = user_world
+    create(world, "proj")
+    limit = world.write("fuse.conf", "mount_max = 0\n")
+    os.chown(limit, 0, 0)
+    script = (f"mount --bind {limit} /etc/fuse.conf && exec setpriv --reuid {world.uid} --regid {world.user.pw_gid} "
+              f"--clear-groups {world.executable} mount proj")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=world.project, env=world.environment,
+                          capture_output=True, text=True)
+    place = world.project / ".venv"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (f"venvfs: {place}: there are as many FUSE mounts as /etc/fuse.conf allows; unmount some, or "
+                           "root has to raise mount_max there\n")
+    assert world.mounts() == [] and not place.exists()
+    mount(world, "proj")
+
+
 def test_no_daemon(world):
     create(world, "proj")
     refused(world.venvfs("mount", "proj", check=None, env={"VENVFS_DAEMON": "/nonexistent/venvfsd"}),
