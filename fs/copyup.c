@@ -22,6 +22,23 @@
 #include "fs/internal.h"
 
 #define COPY_BUFFER_BYTES (256 * 1024)
+#define COPY_STEP_BYTES   (8 * 1024 * 1024)
+
+static _Thread_local VfInterruptedFunc interrupted_func;
+static _Thread_local gpointer interrupted_data;
+
+void
+vf_overlay_interrupt_by (VfInterruptedFunc func, gpointer user_data)
+{
+  interrupted_func = func;
+  interrupted_data = user_data;
+}
+
+static gboolean
+is_interrupted (void)
+{
+  return interrupted_func && interrupted_func (interrupted_data);
+}
 
 void
 vf_overlay_begin_turn (VfOverlay *overlay, guint64 id)
@@ -205,6 +222,8 @@ copy_by_hand (int in_fd, off_t in_offset, int out_fd, guint64 done, guint64 leng
 {
   g_autofree char *buffer = g_malloc (COPY_BUFFER_BYTES);
   while (done < length) {
+    if (done % COPY_STEP_BYTES < COPY_BUFFER_BYTES && is_interrupted ())
+      return -EINTR;
     ssize_t n =
         pread (in_fd, buffer, MIN (length - done, COPY_BUFFER_BYTES), in_offset + (off_t)done);
     if (n < 0 && errno == EINTR)
@@ -234,8 +253,10 @@ copy_bytes (const VfDescriptor *from, int out_fd, guint64 length)
   off_t in_offset = from->offset, out_offset = 0;
   int result = 0;
   while (done < length) {
+    if (is_interrupted ())
+      return -EINTR;
     ssize_t n = copy_file_range (from->fd, &in_offset, out_fd, &out_offset,
-                                 MIN (length - done, G_MAXINT32), 0);
+                                 MIN (length - done, COPY_STEP_BYTES), 0);
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,6 +82,36 @@ reply_attributes (fuse_req_t req, int result, const VfEntry *entry)
     fuse_reply_err (req, -result);
   else
     fuse_reply_attr (req, &entry->st, entry->view ? 0 : FOR_EVER);
+}
+
+/* Whether the caller is dying. Any signal makes the kernel say that a request is interrupted, but
+ * only a fatal one, which the kernel turns into SIGKILL, may end it. */
+static gboolean
+caller_is_killed (gpointer user_data)
+{
+  fuse_req_t req = user_data;
+  if (!fuse_req_interrupted (req))
+    return FALSE;
+  char path[48];
+  g_autofree char *status = NULL;
+  g_snprintf (path, sizeof path, "/proc/%d/status", (int)fuse_req_ctx (req)->pid);
+  if (!g_file_get_contents (path, &status, NULL, NULL))
+    return FALSE;
+  const char *pending = strstr (status, "\nSigPnd:");
+  return pending && (g_ascii_strtoull (pending + strlen ("\nSigPnd:\t"), NULL, 16) &
+                     (1u << (SIGKILL - 1))) != 0;
+}
+
+static void
+begin_copying (fuse_req_t req)
+{
+  vf_overlay_interrupt_by (caller_is_killed, req);
+}
+
+static void
+end_copying (void)
+{
+  vf_overlay_interrupt_by (NULL, NULL);
 }
 
 static void
@@ -167,7 +198,9 @@ operation_setattr (fuse_req_t req, fuse_ino_t id, struct stat *values, int to_se
   if (to_set & FUSE_SET_ATTR_MTIME_NOW)
     times[1].tv_nsec = UTIME_NOW;
   VfEntry entry;
+  begin_copying (req);
   int result = vf_overlay_setattr (overlay_of (req), id, mask, values, times, &entry);
+  end_copying ();
   reply_attributes (req, result, &entry);
 }
 
@@ -292,8 +325,10 @@ operation_write (fuse_req_t req, fuse_ino_t id, const char *data, size_t size, o
                  struct fuse_file_info *info)
 {
   gsize written;
+  begin_copying (req);
   int result =
       vf_overlay_write (overlay_of (req), id, (guint64)offset, data, size, FALSE, &written);
+  end_copying ();
   if (result < 0)
     fuse_reply_err (req, -result);
   else
@@ -441,8 +476,10 @@ static void
 operation_fallocate (fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t length,
                      struct fuse_file_info *info)
 {
-  fuse_reply_err (
-      req, -vf_overlay_fallocate (overlay_of (req), id, mode, (guint64)offset, (guint64)length));
+  begin_copying (req);
+  int result = vf_overlay_fallocate (overlay_of (req), id, mode, (guint64)offset, (guint64)length);
+  end_copying ();
+  fuse_reply_err (req, -result);
 }
 
 static void
@@ -451,8 +488,10 @@ operation_copy_file_range (fuse_req_t req, fuse_ino_t in, off_t in_offset,
                            struct fuse_file_info *out_info, size_t size, int flags)
 {
   gsize copied;
+  begin_copying (req);
   int result = vf_overlay_copy_range (overlay_of (req), in, (guint64)in_offset, out,
                                       (guint64)out_offset, size, &copied);
+  end_copying ();
   if (result < 0)
     fuse_reply_err (req, -result);
   else

@@ -136,6 +136,11 @@ int vf_overlay_rmdir (VfOverlay *overlay, guint64 parent, const char *name);
 int vf_overlay_rename (VfOverlay *overlay, guint64 parent, const char *name, guint64 new_parent,
                        const char *new_name, guint flags);
 
+/* Lets @func, of which NULL is none, end this thread's next calls with -EINTR: it is asked again
+ * and again while the bytes of a large file are copied, which is all that takes long. */
+typedef gboolean (*VfInterruptedFunc) (gpointer user_data);
+void vf_overlay_interrupt_by (VfInterruptedFunc func, gpointer user_data);
+
 /* Reading answers where the bytes are: either @out_extent (the descriptor stays the overlay's and
  * is valid until vf_overlay_read_done()) or @out_bytes (a view's). Exactly one is set. */
 typedef struct {

@@ -168,6 +168,35 @@ test_directories (Fixture *fixture, gconstpointer user_data)
   assert_names (fixture, after.id, "deep");
 }
 
+static gboolean
+always (gpointer n_asked)
+{
+  (*(int *)n_asked)++;
+  return TRUE;
+}
+
+/* Nothing of the copy is left, and the next call is as if nothing had been. */
+static void
+test_a_copy_can_be_interrupted (Fixture *fixture, gconstpointer user_data)
+{
+  gsize written;
+  int n_asked = 0;
+  guint64 file = id_at (fixture, "dir/file"), stub = id_at (fixture, "dir/exec");
+  g_assert_cmpint (vf_copyup_file (fixture->overlay, stub, VF_COPYUP_STUB), ==, 0);
+  vf_overlay_interrupt_by (always, &n_asked);
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, file, 0, "x", 1, FALSE, &written), ==,
+                   -EINTR);
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, stub, 0, "x", 1, FALSE, &written), ==,
+                   -EINTR);
+  vf_overlay_interrupt_by (NULL, NULL);
+  g_assert_cmpint (n_asked, ==, 2);
+  g_assert_false (disk_has (fixture, "upper/dir/file"));
+  assert_text (fixture, file, "lower file\n");
+  assert_text (fixture, stub, "#!/bin/sh\n");
+  write_text (fixture, stub, 0, "%");
+  assert_text (fixture, stub, "%!/bin/sh\n");
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -180,5 +209,6 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/copyup/symlinks", test_symlinks_keep_their_id);
   FIXTURE_TEST ("/copyup/failure", test_a_failure_leaves_the_lower);
   FIXTURE_TEST ("/copyup/directories", test_directories);
+  FIXTURE_TEST ("/copyup/interrupted", test_a_copy_can_be_interrupted);
   return g_test_run ();
 }
