@@ -148,10 +148,16 @@ vf_mark_set_lower (int fd, const VfDigest *image, const char *path)
 }
 
 int
+vf_mark_remove_lower (int fd)
+{
+  return remove_mark (fd, LOWER);
+}
+
+int
 vf_marks_remove_hiding (int fd)
 {
   int result = remove_mark (fd, OPAQUE);
-  return result < 0 ? result : remove_mark (fd, LOWER);
+  return result < 0 ? result : vf_mark_remove_lower (fd);
 }
 
 gboolean

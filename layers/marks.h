@@ -43,6 +43,7 @@ int vf_mark_remove_id (int fd);
 int vf_mark_set_digest (int fd, const VfDigest *digest);
 int vf_mark_remove_digest (int fd);
 int vf_mark_set_lower (int fd, const VfDigest *image, const char *path);
+int vf_mark_remove_lower (int fd);
 /* Of a directory: it hides nothing of what is below any more. */
 int vf_marks_remove_hiding (int fd);
 

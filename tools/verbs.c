@@ -8,6 +8,7 @@ extern const VfVerb vf_verb_direnv;
 extern const VfVerb vf_verb_debug;
 extern const VfVerb vf_verb_doctor;
 extern const VfVerb vf_verb_export;
+extern const VfVerb vf_verb_flatten;
 extern const VfVerb vf_verb_fsck;
 extern const VfVerb vf_verb_gc;
 extern const VfVerb vf_verb_help_verb;
@@ -29,6 +30,7 @@ const VfVerb *const vf_verbs[] = {
     &vf_verb_status,
     &vf_verb_delete,
     &vf_verb_export,
+    &vf_verb_flatten,
     &vf_verb_gc,
     &vf_verb_fsck,
     &vf_verb_store,

@@ -176,8 +176,9 @@ def test_calls_of_the_helper(world, args, status):
 
 
 @pytest.fixture
-def sbin(world):
+def sbin(stack):
     """A directory that, merged over /usr/sbin in a mount namespace, has the helper in it."""
+    world = stack
     folder = world.root / "sbin"
     folder.mkdir()
     shutil.copy2(world.build / "tools" / "mount.fuse.venvfs", folder)
@@ -222,3 +223,106 @@ def test_mount_and_fstab(stack, sbin):
     assert out == "low\nfuse.venvfs\nread-only\nx\ny\n"
     assert source_of(project / "at") == []
     assert names(project / "up") == ["x", "y"]
+
+
+# The kernel's overlayfs on the same upper
+
+
+def tree(root):
+    found = {}
+    for folder, folders, files in os.walk(root):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            st = os.lstat(path)
+            content = (open(path, "rb").read() if stat.S_ISREG(st.st_mode)
+                       else os.readlink(path) if stat.S_ISLNK(st.st_mode) else None)
+            links = st.st_nlink if stat.S_ISREG(st.st_mode) else 1
+            found[os.path.relpath(path, root)] = (oct(st.st_mode), links, content)
+    return found
+
+
+@pytest.fixture
+def overlayfs(stack):
+    """Mounts what `stack` has with the kernel's overlayfs."""
+    def run(action):
+        project = stack.project
+        (project / "kernel-work").mkdir(exist_ok=True)
+        options = (f"lowerdir={project}/over:{project}/low,upperdir={project}/up,"
+                   f"workdir={project}/kernel-work,userxattr")
+        done = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, project / "at"],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        try:
+            return action(project / "at")
+        finally:
+            subprocess.run(["umount", project / "at"], check=True)
+    return run
+
+
+CHANGES = """
+set -e
+cd "$1"
+echo edited > dir/file
+chmod 4711 run
+mv dir/sub dir/moved
+mv opaque away
+mkdir opaque
+echo fresh > opaque/fresh
+ln run dir/hard
+ln -s nowhere dir/dangling
+rm dir/new
+mkdir dir/new
+echo inside > dir/new/inside
+mv link dir/renamed-link
+mkdir -p born/deep
+echo born > born/deep/file
+mv dir/moved/deep born/deeper
+"""
+
+
+@pytest.mark.root
+def test_the_kernel_shows_a_flattened_upper(stack, overlayfs):
+    world = stack
+    if world.uid != 0:
+        return
+    at = world.project / "at"
+    mount(world)
+    world.run("sh", "-c", CHANGES, "sh", at)
+    expected = tree(at)
+    refused(world.venvfs("flatten", "up", check=None), "up: is the upper of a mount; unmount that first")
+    world.venvfs("umount", at)
+    result = world.venvfs("flatten", "up", "--json").result
+    assert result["files"] > 0 and result["directories"] == 2
+    assert overlayfs(tree) == expected
+    mount(world)
+    assert tree(at) == expected
+
+
+@pytest.mark.root
+def test_venvfs_shows_an_upper_of_the_kernel(stack, overlayfs):
+    world = stack
+    if world.uid != 0:
+        return
+
+    def change(at):
+        world.run("sh", "-c", CHANGES, "sh", at)
+        return tree(at)
+    expected = overlayfs(change)
+    mount(world)
+    assert tree(world.project / "at") == expected
+    world.venvfs("umount", "at")
+    assert world.venvfs("flatten", "up", "--json").result["files"] == 0
+    assert overlayfs(tree) == expected
+
+
+def test_flatten_an_environment(any_world):
+    world = any_world
+    create(world, "proj")
+    world.venvfs("mount", "proj")
+    world.run("mv", ".venv/bin", ".venv/tools")
+    expected = tree(world.project / ".venv")
+    refused(world.venvfs("flatten", "-n", "proj", check=None), "it is mounted, or another venvfs is working on it")
+    world.venvfs("umount")
+    assert world.venvfs("flatten", "-n", "proj", "--json").result["directories"] == 1
+    world.venvfs("mount", "proj")
+    assert tree(world.project / ".venv") == expected

@@ -1,0 +1,90 @@
+/* venvfs flatten [UPPER] */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "layers/error.h"
+#include "layers/flatten.h"
+#include "layers/io.h"
+#include "tools/current.h"
+#include "tools/verb.h"
+
+static gboolean
+report (VfInvocation *invocation, const char *path, const VfFlattened *flattened)
+{
+  g_autofree char *files = vf_output_count (flattened->files, "file", NULL);
+  g_autofree char *bytes = vf_output_bytes (flattened->bytes);
+  vf_output_line (invocation->output, "Flattened %s: %s, %s written", path, files, bytes);
+  JsonObject *result = vf_output_result (invocation->output);
+  if (result == NULL)
+    return TRUE;
+  json_object_set_string_member (result, "upper", path);
+  json_object_set_int_member (result, "files", (gint64)flattened->files);
+  json_object_set_int_member (result, "directories", (gint64)flattened->directories);
+  json_object_set_int_member (result, "bytes", (gint64)flattened->bytes);
+  return TRUE;
+}
+
+static gboolean
+flatten_upper (VfInvocation *invocation, VfStore *store, const char *path, GError **error)
+{
+  VfFlattened flattened;
+  VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return vf_error_errno (error, errno, "%s: cannot be opened", path);
+  if (flock (fd, LOCK_EX | LOCK_NB) < 0)
+    return vf_error_set (error, VF_ERROR_BUSY, "%s: is the upper of a mount; unmount that first",
+                         path);
+  return vf_flatten (store, fd, path, NULL, &flattened, error) &&
+         report (invocation, path, &flattened);
+}
+
+static gboolean
+flatten_environment (VfInvocation *invocation, VfStore *store, VfEnvironment *environment,
+                     GError **error)
+{
+  VfFlattened flattened;
+  const char *place = vf_environment_mount_point (environment);
+  VfViewContext view = {.mount_point = place != NULL ? place : "/",
+                        .prompt = vf_environment_prompt (environment)};
+  g_autofree char *path = g_build_filename (vf_environment_path (environment), "upper", NULL);
+  VF_AUTOFD lock_fd = vf_environment_lock (environment, error);
+  if (lock_fd < 0)
+    return FALSE;
+  VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return vf_error_errno (error, errno, "%s: cannot be opened", path);
+  return vf_flatten (store, fd, path, &view, &flattened, error) &&
+         report (invocation, path, &flattened);
+}
+
+static gboolean
+run (VfInvocation *invocation, char **arguments, GError **error)
+{
+  if (!vf_verb_check_arguments (invocation, arguments, 0, invocation->name != NULL ? 0 : 1, error))
+    return FALSE;
+  g_autoptr (VfStore) store = vf_verb_open_store (invocation, error);
+  if (store == NULL)
+    return FALSE;
+  if (arguments[0] != NULL)
+    return flatten_upper (invocation, store, arguments[0], error);
+  g_autoptr (VfEnvironment) environment = vf_current_environment (invocation, store, error);
+  return environment != NULL && flatten_environment (invocation, store, environment, error);
+}
+
+extern const VfVerb vf_verb_flatten;
+const VfVerb vf_verb_flatten = {
+    .name = "flatten",
+    .arguments = "[UPPER]",
+    .summary = "Make an upper that overlayfs can mount",
+    .description =
+        "Writes into the directory UPPER of a venvfs mount --lower, or into the upper of an\n"
+        "environment, what in it stands for contents of the store: files that were\n"
+        "changed in mode or name only, and directories that were renamed. The kernel's\n"
+        "overlayfs, mounted with userxattr, then shows with it what venvfs shows. It must\n"
+        "not be mounted meanwhile.",
+    .examples = "  venvfs flatten up           of a mount with --upper up\n"
+                "  venvfs flatten -n proj      of an environment",
+    .run = run,
+};
