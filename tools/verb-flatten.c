@@ -79,11 +79,11 @@ const VfVerb vf_verb_flatten = {
     .arguments = "[UPPER]",
     .summary = "Make an upper that overlayfs can mount",
     .description =
-        "Writes into the directory UPPER of a venvfs mount --lower, or into the upper of an\n"
-        "environment, what in it stands for contents of the store: files that were\n"
-        "changed in mode or name only, and directories that were renamed. The kernel's\n"
-        "overlayfs, mounted with userxattr, then shows with it what venvfs shows. It must\n"
-        "not be mounted meanwhile.",
+        "Writes into the upper of a venvfs mount --lower, or of an environment, what in\n"
+        "it stands for contents of the store: files that were changed in mode or name\n"
+        "only, and directories that were renamed. The kernel's overlayfs, mounted with\n"
+        "userxattr, then shows with it what venvfs shows. It must not be mounted\n"
+        "meanwhile.",
     .examples = "  venvfs flatten up           of a mount with --upper up\n"
                 "  venvfs flatten -n proj      of an environment",
     .run = run,
