@@ -14,6 +14,8 @@ from local_wheels import write_wheel
 from mounted import create, mount
 from ordinary import make_pair
 
+pytestmark = pytest.mark.slow
+
 
 def need(program):
     if not shutil.which(program):

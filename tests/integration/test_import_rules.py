@@ -1,10 +1,13 @@
 """What Python imports from an environment: of which file, and what becomes of edits and of bytecode."""
 
-import os
 import struct
+
+import pytest
 
 from local_wheels import write_wheel
 from ordinary import make_pair
+
+pytestmark = pytest.mark.slow
 
 
 def site_of(project):

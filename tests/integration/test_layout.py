@@ -163,6 +163,7 @@ def test_it_is_found(world, finder):
     assert not (place / "bin").exists() and not (place / "pyvenv.cfg").exists()
 
 
+@pytest.mark.slow
 def test_a_warning_free_start(world):
     """Conformance item 9: no path that Python complains of, in scripts and variables."""
     pair = make_pair(world, world.python.path)
@@ -200,6 +201,7 @@ def test_site_follows_pth_files_in_order(world):
     assert pair.same(".venv/bin/python -c 'import sys; print(sys.path[-3:])'").startswith("a.pth\nb.pth\nc.pth\n")
 
 
+@pytest.mark.slow
 def test_venv_can_upgrade_and_clear_it(world):
     """Conformance items 40, 53: `python -m venv` over what is mounted."""
     python = world.python.path

@@ -90,7 +90,7 @@ def test_mypy_and_ruff(pair):
     write(pair, "program.py", PROGRAM + "\n\nwrong: str = double(1)\n")
     told = pair.same("set +e; .venv/bin/mypy program.py; .venv/bin/mypy --strict --python-executable .venv/bin/python program.py;"
                      ".venv/bin/ruff check --select ALL --output-format concise program.py; .venv/bin/ruff format --diff program.py 2>&1 || true")
-    assert "Incompatible types in assignment" in told and "INP001" in told
+    assert "Incompatible types in assignment" in told and "T201 `print` found" in told
 
 
 def test_pyright(pair):
