@@ -13,23 +13,26 @@ from mounted import create, states
 from terminal import Terminal
 
 FOLDER = support.TREE / "tools" / "shell"
-LOADING = {
-    "bash": "source {folder}/completion.bash",
-    "bash-completion": "source /usr/share/bash-completion/bash_completion; source {folder}/completion.bash",
-    "zsh": "autoload -U compinit; compinit -u -d {home}/dump; compdef _venvfs venvfs; source {folder}/completion.zsh",
-    "fish": "source {folder}/completion.fish",
+# As they are installed, where each shell finds them by itself; bash without bash-completion has to be told.
+PLACES = {
+    "bash-completion": ("bash", "data/bash-completion/completions/venvfs", "source /usr/share/bash-completion/bash_completion"),
+    "bash": ("bash", "data/venvfs.bash", "source {root}/data/venvfs.bash"),
+    "zsh": ("zsh", "data/zsh/_venvfs", "fpath=({root}/data/zsh $fpath); autoload -U compinit; compinit -u -d {root}/data/dump"),
+    "fish": ("fish", "data/fish/venvfs.fish", "set -p fish_complete_path {root}/data/fish"),
 }
 
 
-@pytest.fixture(params=LOADING)
+@pytest.fixture(params=PLACES)
 def terminal(request, world):
-    shell = request.param.split("-")[0]
+    shell, place, loading = PLACES[request.param]
     if not shutil.which(shell):
         support.skip(f"{shell} is not installed")
     if request.param == "bash-completion" and not Path("/usr/share/bash-completion/bash_completion").exists():
         support.skip("bash-completion is not installed")
+    (world.root / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(FOLDER / f"completion.{shell}", world.root / place)
     with closing(Terminal(world, shell)) as terminal:
-        terminal.type(LOADING[request.param].format(folder=FOLDER, home=world.home))
+        terminal.type(loading.format(root=world.root))
         yield terminal
         print(terminal.text)  # pytest shows it where the test fails
 
