@@ -128,7 +128,8 @@ copyup_one_directory (VfOverlay *overlay, guint64 parent, const VfNode *node)
   VfUpperNode made = {.id = node->upper.id,
                       .parent = parent,
                       .ino = st.st_ino,
-                      .flags = VF_UPPER_PRESENT | VF_UPPER_DIRECTORY | VF_UPPER_UNCOUNTED};
+                      .flags = VF_UPPER_PRESENT | VF_UPPER_DIRECTORY | VF_UPPER_UNCOUNTED |
+                               VF_UPPER_NEW_NAME};
   vf_upper_take (overlay->upper, &made, node->lower.name, 0);
   vf_upper_set_n_directories (overlay->upper, made.id, (gint32)node->lower.n_directories);
   report_touched (overlay, made.id);
@@ -345,7 +346,8 @@ place_copy (VfOverlay *overlay, guint64 id, const char *temporary, guint16 flags
     vf_upper_take (overlay->upper, &orphan, "", 0);
     vf_upper_set (overlay->upper, id, flags, 0);
   } else {
-    VfUpperNode made = {.id = id, .ino = st.st_ino, .flags = flags | VF_UPPER_UNCOUNTED};
+    VfUpperNode made = {
+        .id = id, .ino = st.st_ino, .flags = flags | VF_UPPER_UNCOUNTED | VF_UPPER_NEW_NAME};
     g_autoptr (VfDescriptor) directory = NULL;
     result = lower_parent_id (overlay, &node, &made.parent);
     if (result == 0)

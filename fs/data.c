@@ -317,6 +317,45 @@ open_for_sync (VfOverlay *overlay, guint64 id, int *out_fd)
   return MIN (*out_fd, 0);
 }
 
+/* The directory in which copying up has made a name for @id that is not known to be on the disk; -1
+ * in
+ * @out_fd when there is none. */
+static int
+open_parent_of_new_name (VfOverlay *overlay, guint64 id, guint64 *out_parent, int *out_fd)
+{
+  g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
+  g_autoptr (VfDescriptor) directory = NULL;
+  VfUpperNode upper;
+  *out_fd = -1;
+  if (!vf_upper_get (overlay->upper, id, &upper) || !(upper.flags & VF_UPPER_NEW_NAME) ||
+      (upper.flags & VF_UPPER_ORPHAN))
+    return 0;
+  int result = vf_directory_open (overlay, upper.parent, &directory);
+  if (result < 0)
+    return result;
+  *out_parent = upper.parent;
+  *out_fd = vf_beneath_open_forced (directory->fd, ".", O_RDONLY | O_DIRECTORY);
+  return MIN (*out_fd, 0);
+}
+
+/* To a caller the name was there all the time, so it must not be lost with the directory's last
+ * changes; and so on for the directories that were copied up with it. Once for each. */
+static int
+sync_new_names (VfOverlay *overlay, guint64 id)
+{
+  for (;;) {
+    VF_AUTOFD fd = -1;
+    guint64 parent = 0;
+    int result = open_parent_of_new_name (overlay, id, &parent, &fd);
+    if (result < 0 || fd < 0)
+      return result;
+    if (fsync (fd) < 0)
+      return -errno;
+    vf_upper_set (overlay->upper, id, 0, VF_UPPER_NEW_NAME);
+    id = parent;
+  }
+}
+
 int
 vf_overlay_fsync (VfOverlay *overlay, guint64 id, gboolean data_only)
 {
@@ -324,5 +363,7 @@ vf_overlay_fsync (VfOverlay *overlay, guint64 id, gboolean data_only)
   int result = open_for_sync (overlay, id, &fd);
   if (result < 0 || fd < 0)
     return result;
-  return (data_only ? fdatasync (fd) : fsync (fd)) < 0 ? -errno : 0;
+  if ((data_only ? fdatasync (fd) : fsync (fd)) < 0)
+    return -errno;
+  return sync_new_names (overlay, id);
 }

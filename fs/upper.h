@@ -32,6 +32,7 @@ typedef enum {
   VF_UPPER_UNCOUNTED = 1 << 4, /* see above */
   VF_UPPER_UNMARKED = 1 << 5,  /* a copied-up symlink: nothing but this record tells its id, so it
                                   is kept until it is unlinked */
+  VF_UPPER_NEW_NAME = 1 << 6,  /* copied up, and its name in the upper not yet synced */
 } VfUpperFlags;
 
 typedef struct {

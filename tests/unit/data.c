@@ -1,5 +1,30 @@
 #include "overlay-fixture.h"
 
+#include <sys/syscall.h>
+
+/* What was synced, by inode number; in the place of the C library's. */
+static GArray *synced;
+
+int
+fsync (int fd)
+{
+  struct stat st;
+  if (synced && fstat (fd, &st) == 0) {
+    guint64 ino = st.st_ino;
+    g_array_append_val (synced, ino);
+  }
+  return (int)syscall (SYS_fsync, fd);
+}
+
+static void
+assert_next_synced (Fixture *fixture, guint index, const char *path)
+{
+  struct stat st;
+  g_assert_cmpint (disk_stat (fixture, path, &st), ==, 0);
+  g_assert_cmpuint (synced->len, >, index);
+  g_assert_cmpuint (g_array_index (synced, guint64, index), ==, st.st_ino);
+}
+
 static void
 test_writing (Fixture *fixture, gconstpointer user_data)
 {
@@ -118,6 +143,25 @@ test_what_stands_there_is_no_file (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (vf_overlay_read (fixture->overlay, id, 0, 10, &read), ==, -ELOOP);
 }
 
+/* The names that copying up made are on the disk when what they stand for is: once. */
+static void
+test_sync_after_copying_up (Fixture *fixture, gconstpointer user_data)
+{
+  guint64 id = id_at (fixture, "dir/sub/deep");
+  write_text (fixture, id, 0, "D");
+  synced = g_array_new (FALSE, FALSE, sizeof (guint64));
+  g_assert_cmpint (vf_overlay_fsync (fixture->overlay, id, FALSE), ==, 0);
+  assert_next_synced (fixture, 0, "upper/dir/sub/deep");
+  assert_next_synced (fixture, 1, "upper/dir/sub");
+  assert_next_synced (fixture, 2, "upper/dir");
+  assert_next_synced (fixture, 3, "upper");
+  g_assert_cmpuint (synced->len, ==, 4);
+  g_array_set_size (synced, 0);
+  g_assert_cmpint (vf_overlay_fsync (fixture->overlay, id, FALSE), ==, 0);
+  g_assert_cmpuint (synced->len, ==, 1);
+  g_clear_pointer (&synced, g_array_unref);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -128,6 +172,7 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/data/holes", test_holes);
   FIXTURE_TEST ("/data/copy-range", test_copy_range);
   FIXTURE_TEST ("/data/sync", test_sync);
+  FIXTURE_TEST ("/data/sync-after-copying-up", test_sync_after_copying_up);
   FIXTURE_TEST ("/data/no-file", test_what_stands_there_is_no_file);
   return g_test_run ();
 }
