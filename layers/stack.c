@@ -112,7 +112,7 @@ check_entry (const Stack *stack, const Entry *entry, GError **error)
                          "%s/%s: stands for a directory of an image; venvfs flatten %s makes it an "
                          "ordinary one",
                          root, entry->path, root);
-  if (has_attribute (entry, "redirect", NULL) || has_attribute (entry, "metacopy", NULL))
+  if (has_attribute (entry, S_ISDIR (entry->st.st_mode) ? "redirect" : "metacopy", NULL))
     return vf_error_set (error, VF_ERROR_INVALID,
                          "%s/%s: is somewhere else (redirect_dir or metacopy of overlayfs); copy "
                          "the tree as overlayfs shows it, and take the copy",

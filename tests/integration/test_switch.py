@@ -15,7 +15,7 @@ from mounted import create, mount, refused, wait_for
 
 pytestmark = pytest.mark.usefixtures("mountable")
 
-N_MODULES = 40
+N_MODULES = 20
 
 
 @pytest.fixture(params=["expire", "drop"])
@@ -241,7 +241,7 @@ def test_what_cannot_be_switched(world):
     refused(world.venvfs("debug", "switch", "-n", "one", "two", check=None), "one: is not mounted")
     mount(world, "one")
     refused(world.venvfs("debug", "switch", "-n", "one", "three", check=None),
-            "three: no such environment; `venvfs list` shows those there are")
+            "three: no such environment; 'venvfs list' shows those there are")
     refused(world.venvfs("debug", "switch", "-n", "one", absent, check=None),
             f"images/{absent}: not in the store")
     assert world.venvfs("debug", "other", "x", check=2).err.startswith("venvfs: debug: other: ")
@@ -257,7 +257,7 @@ def test_what_cannot_be_switched(world):
 
 IMPORTER = """
 import sys, importlib, os
-names = ["pkg.m%d" % i for i in range(40)] + ["pkg.same%d" % i for i in range(40)]
+names = ["pkg.m%d" % i for i in range(20)] + ["pkg.same%d" % i for i in range(20)]
 n = 0
 print("ready", flush=True)
 while not os.path.exists(sys.argv[1]):
@@ -335,7 +335,7 @@ def test_under_load(both_ways):
     python = place / "bin" / "python"
     base = world.interpreters[-1].path
     busy = [(python, IMPORTER), (python, IMPORTER), (base, SITTER, packages / "pkg" / "deep" / "down"),
-            (base, HOLDER, packages / "pkg" / "data.bin"), (base, EDITOR, packages / "pkg" / "m39.txt"),
+            (base, HOLDER, packages / "pkg" / "data.bin"), (base, EDITOR, packages / "pkg" / "mine.txt"),
             (base, EDITOR, packages / "pkg" / "in1.txt")]
     running = [world.popen(program, "-B", "-c", text, stop, *arguments, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True) for program, text, *arguments in busy]
