@@ -57,6 +57,27 @@ test_there_and_back (Fixture *fixture, gconstpointer user_data)
 }
 
 static void
+test_taken_off (Fixture *fixture, gconstpointer user_data)
+{
+  VfDigest image;
+  vf_digest_of ("b", 1, &image);
+  g_assert_cmpint (vf_mark_set_opaque (fixture->fd), ==, 0);
+  g_assert_cmpint (vf_mark_set_id (fixture->fd, 0xabc), ==, 0);
+  g_assert_cmpint (vf_mark_set_lower (fixture->fd, &image, "a"), ==, 0);
+  for (int i = 0; i < 2; i++) {
+    g_auto (VfMarks) some = {0};
+    g_assert_cmpint (vf_mark_remove_lower (fixture->fd), ==, 0);
+    g_assert_cmpint (vf_marks_read (fixture->root_fd, "f", S_IFREG, &some), ==, 0);
+    g_assert_true (some.opaque && !some.has_lower && some.id == 0xabc);
+  }
+  g_auto (VfMarks) none = {0};
+  g_assert_cmpint (vf_mark_remove_id (fixture->fd), ==, 0);
+  g_assert_cmpint (vf_marks_remove_hiding (fixture->fd), ==, 0);
+  g_assert_cmpint (vf_marks_read (fixture->root_fd, "f", S_IFREG, &none), ==, 0);
+  g_assert_false (none.opaque || none.id != 0);
+}
+
+static void
 test_nonsense_is_absent (Fixture *fixture, gconstpointer user_data)
 {
   static const struct {
@@ -114,6 +135,7 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
   MARKS_TEST ("/marks/there-and-back", test_there_and_back);
+  MARKS_TEST ("/marks/taken-off", test_taken_off);
   MARKS_TEST ("/marks/nonsense", test_nonsense_is_absent);
   MARKS_TEST ("/marks/many", test_many_others);
   MARKS_TEST ("/marks/none", test_who_has_none);

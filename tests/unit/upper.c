@@ -110,6 +110,29 @@ test_counts_directories (void)
   vf_upper_free (upper);
 }
 
+/* One directory by two ids, as after a switch that gave it something to be merged with. */
+static void
+test_a_directory_with_two_ids (void)
+{
+  VfUpper *upper = vf_upper_new ();
+  VfUpperNode directory = {
+      .id = A, .parent = VF_UPPER_ROOT, .ino = 7, .flags = VF_UPPER_PRESENT | VF_UPPER_DIRECTORY};
+  vf_upper_take (upper, &directory, "dir", 1);
+  directory.id = B;
+  vf_upper_take (upper, &directory, "dir", 1);
+  take (upper, C, A, "file", VF_UPPER_PRESENT, 1);
+  g_assert_true (vf_upper_stands_at (upper, C, A, "file"));
+  g_assert_true (vf_upper_stands_at (upper, C, B, "file"));
+  g_assert_false (vf_upper_stands_at (upper, C, B, "other"));
+  g_assert_false (vf_upper_stands_at (upper, C, VF_UPPER_ROOT, "file"));
+  g_autoptr (GPtrArray) places = vf_upper_places (upper);
+  g_assert_cmpuint (places->len, ==, 4);
+  vf_upper_set_n_directories (upper, A, 3);
+  vf_upper_clear_n_directories (upper);
+  g_assert_cmpint (vf_upper_n_directories (upper, A), ==, -1);
+  vf_upper_free (upper);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -119,6 +142,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/upper/uncounted", test_uncounted_goes_with_the_great_forget);
   g_test_add_func ("/upper/moves", test_moves);
   g_test_add_func ("/upper/unmarked", test_unmarked_is_kept);
+  g_test_add_func ("/upper/two-ids", test_a_directory_with_two_ids);
   g_test_add_func ("/upper/directories", test_counts_directories);
   return g_test_run ();
 }
