@@ -9,9 +9,7 @@ import sys
 import serve
 
 serve.write_module("debugged", "def f(n):\n    m = n + 1\n    return m\n\n\nprint(f(41))\n")
-with socket.socket() as probe:
-    probe.bind(("127.0.0.1", 0))
-    port = probe.getsockname()[1]
+port = serve.free_port()
 process = subprocess.Popen([sys.executable, "-m", "debugpy", "--listen", f"127.0.0.1:{port}", "--wait-for-client",
                             "-m", "debugged"], stdout=subprocess.PIPE, text=True)
 

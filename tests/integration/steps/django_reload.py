@@ -12,7 +12,7 @@ with open("settings.py", "w") as file:
     file.write("DEBUG = True\nSECRET_KEY = 'x'\nROOT_URLCONF = 'urls_of_env'\nALLOWED_HOSTS = ['127.0.0.1']\n")
 serve.write_module("urls_of_env", WEB.format("one "))
 os.environ.update(DJANGO_SETTINGS_MODULE="settings", PYTHONPATH=os.getcwd(), PYTHONUNBUFFERED="1")
-port = str(20000 + os.getpid() % 20000)
+port = serve.free_port()
 url = f"http://127.0.0.1:{port}/"
 with serve.started("django", "runserver", f"127.0.0.1:{port}", "--skip-checks") as said:
     print(serve.wait_for(lambda: serve.get(url), "an answer"))

@@ -4,6 +4,7 @@ import contextlib
 import re
 import signal
 import site
+import socket
 import subprocess
 import sys
 import time
@@ -47,6 +48,12 @@ def started(*command):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def get(url):
