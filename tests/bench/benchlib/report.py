@@ -1,7 +1,6 @@
-"""The table of docs/performance.md, between its markers."""
+"""The tables of docs/performance.md, each between its markers."""
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-ORDER = ["venvfs", "ext4", "uv", "uv, compiling", "venv + pip", "virtualenv + pip"]
+ORDER = ["venvfs", "ext4", "overlayfs", "fuse-overlayfs", "uv", "uv, compiling", "venv + pip", "virtualenv + pip"]
 
 
 def number(value, unit):
@@ -24,10 +23,11 @@ def ratio(row):
 
 
 def table(rows):
-    lines = ["| what | " + " | ".join(ORDER) + " | peers by venvfs | aim | |",
-             "|---|" + "---:|" * len(ORDER) + "---|---|---|"]
+    columns = [name for name in ORDER if any(name in row.values for row in rows)]
+    lines = ["| what | " + " | ".join(columns) + " | peers by venvfs | aim | |",
+             "|---|" + "---:|" * len(columns) + "---|---|---|"]
     for row in rows:
-        cells = [number(row.values.get(name), row.unit) for name in ORDER]
+        cells = [number(row.values.get(name), row.unit) for name in columns]
         verdict = "" if row.reached is None else "reached" if row.reached else "**missed**"
         lines.append(f"| {row.what} | " + " | ".join(cells) + f" | {ratio(row)} | {row.target or ''} | {verdict} |")
     return "\n".join(lines)
@@ -36,13 +36,14 @@ def table(rows):
 def section(description, rows, rounds, slow_rounds):
     lines = [f"- {label}: {text}" for label, text in description.items()]
     lines.append(f"- medians of {rounds} interleaved rounds; of {slow_rounds} where one takes a minute")
-    return "\n".join([BEGIN, "", *lines, "", table(rows), "", END])
+    return "\n".join([*lines, "", table(rows)])
 
 
-def insert(document, text):
-    """@document with what stands between its markers replaced."""
-    begin, end = document.index(BEGIN), document.index(END) + len(END)
-    return document[:begin] + text + document[end:]
+def insert(document, name, text):
+    """@document with what stands between the markers of @name replaced."""
+    first, last = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    begin, end = document.index(first) + len(first), document.index(last)
+    return f"{document[:begin]}\n\n{text}\n\n{document[end:]}"
 
 
 def plain(rows):
