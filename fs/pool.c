@@ -32,6 +32,7 @@
 #define WORKERS_MAX 256
 #define TICK_MSEC   10
 #define IDLE_MSEC   3000
+#define SPINS_MAX   10000 /* then other sources have their turn */
 /* The event of the descriptor that stops the workers; sources count from 1. */
 #define STOP_ID 0
 
@@ -59,10 +60,12 @@ struct VfPool {
   GHashTable *sources; /* id → Source, owning a reference */
   GPtrArray *workers;  /* of Worker, owned */
   guint64 last_id;
-  int stop_fd;    /* eventfd: readable when all shall leave */
-  int timer_fd;   /* the sentry's */
-  gboolean stop;  /* atomic */
-  gboolean armed; /* atomic: the timer will fire */
+  int stop_fd;          /* eventfd: readable when all shall leave */
+  int timer_fd;         /* the sentry's */
+  gboolean stop;        /* atomic */
+  gboolean armed;       /* atomic: the timer will fire */
+  guint spin_usec;      /* constant */
+  gboolean is_spinning; /* atomic */
   pthread_t sentry;
 };
 
@@ -111,6 +114,37 @@ pool_arm (VfPool *pool)
   timerfd_settime (pool->timer_fd, 0, &tick, NULL);
 }
 
+static int
+worker_step (Worker *worker, Source *source)
+{
+  g_atomic_int_inc (&worker->turns);
+  pool_arm (worker->pool);
+  int status = source->step (source->user_data, &worker->buffer);
+  g_atomic_int_inc (&worker->turns);
+  return status;
+}
+
+/* Who asked once mostly asks again within microseconds, and to wake a worker takes longer than to
+ * answer most requests. So one worker, no more, looks for the next one a while before it sleeps. */
+static int
+worker_spin (Worker *worker, Source *source)
+{
+  VfPool *pool = worker->pool;
+  int status = 1;
+  if (pool->spin_usec == 0 || !g_atomic_int_compare_and_exchange (&pool->is_spinning, FALSE, TRUE))
+    return status;
+  gint64 until = 0;
+  for (guint i = 0; status >= 0 && i < SPINS_MAX && !g_atomic_int_get (&pool->stop); i++) {
+    gint64 now = g_get_monotonic_time ();
+    until = status > 0 ? now + pool->spin_usec : until;
+    if (now > until)
+      break;
+    status = worker_step (worker, source);
+  }
+  g_atomic_int_set (&pool->is_spinning, FALSE);
+  return status;
+}
+
 static void
 worker_handle (Worker *worker, guint64 id)
 {
@@ -118,10 +152,9 @@ worker_handle (Worker *worker, guint64 id)
   Source *source = pool_acquire (pool, id);
   if (source == NULL)
     return;
-  g_atomic_int_inc (&worker->turns);
-  pool_arm (pool);
-  int status = source->step (source->user_data, &worker->buffer);
-  g_atomic_int_inc (&worker->turns);
+  int status = worker_step (worker, source);
+  if (status > 0)
+    status = worker_spin (worker, source);
   if (status < 0)
     pool_remove (pool, source);
   source_unref (source);
@@ -287,13 +320,14 @@ pool_start (VfPool *pool, guint n_workers, GError **error)
 }
 
 VfPool *
-vf_pool_new (guint n_workers, GError **error)
+vf_pool_new (guint n_workers, guint spin_usec, GError **error)
 {
   VfPool *pool = g_new0 (VfPool, 1);
   pthread_mutex_init (&pool->lock, NULL);
   pthread_cond_init (&pool->worker_left, NULL);
   pool->sources = g_hash_table_new (g_int64_hash, g_int64_equal);
   pool->workers = g_ptr_array_new ();
+  pool->spin_usec = spin_usec;
   pool->stop_fd = pool->timer_fd = -1;
   if (pool_start (pool, n_workers, error))
     return pool;
