@@ -43,7 +43,6 @@ static guint64
 renamed_id (VfOverlay *overlay, const VfChild *child)
 {
   VfUpperNode known;
-  VfImageNode shown;
   guint64 plain = child->lower.id;
   guint64 kept = vf_upper_find_unmarked (overlay->upper, child->st.st_ino);
   if (kept != 0)
@@ -51,8 +50,8 @@ renamed_id (VfOverlay *overlay, const VfChild *child)
   if (vf_upper_get (overlay->upper, plain, &known)) {
     if (known.ino == (guint64)child->st.st_ino)
       return plain;
-  } else if (vf_image_find (overlay->newest, plain, &shown) == -ENOENT ||
-             vf_lower_is_covered (overlay, overlay->newest, &shown) == 1)
+  } else if (!vf_lower_is_numbered (overlay, child->st.st_ino) &&
+             vf_lower_is_possible (overlay, plain) == 0)
     return plain;
   return vf_lower_number_renamed (overlay, child->upper.pinned - 1u, plain, child->st.st_ino);
 }
@@ -82,14 +81,15 @@ static guint64
 recorded_id (VfOverlay *overlay, guint64 id, const VfChild *child)
 {
   VfUpperNode known;
-  VfImageNode lower;
   guint64 ino = child->st.st_ino;
   if (vf_upper_get (overlay->upper, id, &known) && known.ino == ino)
     return id;
+  /* It goes by an id of its own already. */
+  if (vf_upper_get (overlay->upper, child->id, &known))
+    return 0;
   if (child->below && vf_lower_plain_id (overlay, child->lower.id) == id)
     id = child->lower.id;
-  else if (vf_image_find (overlay->newest, id, &lower) == 0 &&
-           vf_lower_is_covered (overlay, overlay->newest, &lower) == 0)
+  else if (vf_lower_is_possible (overlay, id) != 0)
     return 0;
   return !vf_upper_get (overlay->upper, id, &known) || known.ino == ino ? id : 0;
 }

@@ -125,10 +125,15 @@ int vf_lower_parent (VfOverlay *overlay, VfImage *image, const VfImageNode *lowe
 void vf_lower_number_child (VfOverlay *overlay, guint64 parent, VfImage *image, VfImageNode *child);
 /* The id of a renamed directory, @ino in the upper, when @plain is another's; @image by number. */
 guint64 vf_lower_number_renamed (VfOverlay *overlay, guint image, guint64 plain, guint64 ino);
+/* Whether that was done before. */
+gboolean vf_lower_is_numbered (VfOverlay *overlay, guint64 ino);
 /* The image's own id. */
 guint64 vf_lower_plain_id (VfOverlay *overlay, guint64 id);
 /* 1 if the upper hides what @image has there, 0 if it is seen, -errno. */
 int vf_lower_is_covered (VfOverlay *overlay, VfImage *image, const VfImageNode *lower);
+/* Whether the kernel may know a node of an image by @plain, or get to know one, although nothing in
+ * the table has that id. 1, 0 or -errno. */
+int vf_lower_is_possible (VfOverlay *overlay, guint64 plain);
 /* Whether it is seen in a directory of an image that was renamed. */
 gboolean vf_lower_is_below_renamed (VfOverlay *overlay, guint64 id);
 /* After a switch: what stands elsewhere than where the newest image shows its id, or nowhere, keeps

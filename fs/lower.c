@@ -272,11 +272,24 @@ vf_lower_number_child (VfOverlay *overlay, guint64 parent, VfImage *image, VfIma
   child->id = id_in_tree (child->id, chosen);
 }
 
+static guint64
+renamed_tree (guint64 ino)
+{
+  return RENAMED | (ino & (RENAMED - 1));
+}
+
+gboolean
+vf_lower_is_numbered (VfOverlay *overlay, guint64 ino)
+{
+  guint image;
+  return find_renamed_tree (overlay, renamed_tree (ino), &image);
+}
+
 guint64
 vf_lower_number_renamed (VfOverlay *overlay, guint image, guint64 plain, guint64 ino)
 {
   VfLowers *lowers = overlay->lowers;
-  RenamedTree renamed = {.tree = RENAMED | (ino & (RENAMED - 1)), .image = image};
+  RenamedTree renamed = {.tree = renamed_tree (ino), .image = image};
   guint known;
   if (!find_renamed_tree (overlay, renamed.tree, &known)) {
     g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lowers->lock);
@@ -314,6 +327,23 @@ vf_lower_is_covered (VfOverlay *overlay, VfImage *image, const VfImageNode *lowe
       return fd;
   }
   return lower->type != VF_NODE_DIRECTORY;
+}
+
+int
+vf_lower_is_possible (VfOverlay *overlay, guint64 plain)
+{
+  VfImage *image;
+  VfImageNode lower;
+  int result = find_shown (overlay, plain, &image, &lower);
+  if (result < 0)
+    return result == -ENOENT ? 0 : result;
+  /* After a switch, it may have been seen before. */
+  if (overlay->shown->len > 1)
+    return 1;
+  if (image != overlay->newest)
+    return 0;
+  result = vf_lower_is_covered (overlay, image, &lower);
+  return result < 0 ? result : !result;
 }
 
 gboolean

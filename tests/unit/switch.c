@@ -1,5 +1,7 @@
 #include "switch-fixture.h"
 
+#include <stdio.h>
+
 static void
 test_what_differs_is_told (Fixture *fixture, gconstpointer user_data)
 {
@@ -134,6 +136,128 @@ test_a_place_is_needed (Fixture *fixture, gconstpointer user_data)
   assert_entries (effect, "");
 }
 
+/* --- At random: what a mount shows after switches is what a new mount of the same upper shows */
+
+typedef struct {
+  guint64 parent, id;
+  char *name, *path;
+  gboolean directory;
+} Seen;
+
+static void
+seen_free (gpointer data)
+{
+  Seen *seen = data;
+  g_free (seen->name);
+  g_free (seen->path);
+  g_free (seen);
+}
+
+/* All that is seen in and below a directory; two of its directories are never one node. */
+static void
+dump (Fixture *fixture, guint64 directory, const char *path, GPtrArray *all, GHashTable *ids,
+      GString *out)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_assert_cmpint (vf_overlay_list (fixture->overlay, directory, 0, FALSE, collect_name, names), ==,
+                   0);
+  g_ptr_array_sort (names, compare_names);
+  for (guint i = 0; i < names->len; i++) {
+    VfEntry entry;
+    Seen *seen = g_new0 (Seen, 1);
+    seen->parent = directory;
+    seen->name = g_strdup (names->pdata[i]);
+    seen->path = g_strconcat (path, *path ? "/" : "", seen->name, NULL);
+    g_assert_cmpint (vf_overlay_lookup (fixture->overlay, directory, seen->name, &entry), ==, 0);
+    seen->id = entry.id;
+    seen->directory = S_ISDIR (entry.st.st_mode);
+    g_ptr_array_add (all, seen);
+    g_string_append_printf (out, "%s %o", seen->path, entry.st.st_mode);
+    if (seen->directory) {
+      g_string_append_printf (out, " %lu\n", (unsigned long)entry.st.st_nlink);
+      g_assert_true (g_hash_table_add (ids, g_memdup2 (&entry.id, sizeof entry.id)));
+      dump (fixture, entry.id, seen->path, all, ids, out);
+    } else if (S_ISREG (entry.st.st_mode)) {
+      g_autofree char *text = text_of (fixture, entry.id);
+      g_string_append_printf (out, " %s\n", text);
+    }
+  }
+}
+
+static char *
+dump_all (Fixture *fixture, GPtrArray *all)
+{
+  g_autoptr (GHashTable) ids = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  g_autoptr (GString) out = g_string_new (NULL);
+  g_ptr_array_set_size (all, 0);
+  dump (fixture, ROOT, "", all, ids, out);
+  return g_string_free (g_steal_pointer (&out), FALSE);
+}
+
+/* Some of these fail, as they may. */
+static void
+change_something (Fixture *fixture, GPtrArray *all, int step)
+{
+  VfOverlay *o = fixture->overlay;
+  const Seen *one = all->pdata[g_test_rand_int_range (0, (gint32)all->len)];
+  const Seen *other = all->pdata[g_test_rand_int_range (0, (gint32)all->len)];
+  g_autofree char *name = g_strdup_printf ("new%d", step);
+  VfEntry entry;
+  gsize written;
+  switch (g_test_rand_int_range (0, 6)) {
+  case 0:
+    vf_overlay_write (o, one->id, 0, name, strlen (name), FALSE, &written);
+    break;
+  case 1:
+    vf_overlay_unlink (o, one->parent, one->name);
+    vf_overlay_rmdir (o, one->parent, one->name);
+    break;
+  case 2:
+    vf_overlay_rename (o, one->parent, one->name, other->parent, name, 0);
+    break;
+  case 3:
+    vf_overlay_rename (o, one->parent, one->name, other->parent, other->name,
+                       g_test_rand_bit () ? RENAME_EXCHANGE : 0);
+    break;
+  case 4:
+    vf_overlay_mkdir (o, &CALLER, one->parent, name, 0755, &entry);
+    break;
+  default:
+    if (vf_overlay_unlink (o, one->parent, one->name) == 0)
+      vf_overlay_mkdir (o, &CALLER, one->parent, one->name, 0755, &entry);
+  }
+}
+
+static void
+test_at_random (Fixture *fixture, gconstpointer user_data)
+{
+  g_autoptr (VfImage) next = fixture_next_image (fixture);
+  g_autoptr (VfImage) first = vf_image_ref (fixture->image);
+  g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func (seen_free);
+  for (int step = 0; step < 400; step++) {
+    g_autofree char *before = dump_all (fixture, all);
+    if (all->len == 0)
+      break;
+    if (step % 8 < 6) {
+      change_something (fixture, all, step);
+      continue;
+    }
+    const Seen *some = all->pdata[g_test_rand_int_range (0, (gint32)all->len)];
+    VfImage *image = g_test_rand_bit () ? next : first;
+    guint back = g_test_rand_bit () ? (guint)g_test_rand_int_range (1, 4) : 0;
+    vf_switch_effect_free (switch_with (fixture, image, (guint)(4 + step),
+                                        g_test_rand_bit () ? some->path : "dir/file", back));
+    g_autofree char *live = dump_all (fixture, all);
+    if (step % 16 < 8)
+      continue;
+    vf_image_unref (fixture->image);
+    fixture->image = vf_image_ref (image);
+    restart (fixture);
+    g_autofree char *again = dump_all (fixture, all);
+    g_assert_cmpstr (live, ==, again);
+  }
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -145,5 +269,6 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/switch/late", test_late_writes);
   FIXTURE_TEST ("/switch/removed", test_a_removed_directory_is_empty);
   FIXTURE_TEST ("/switch/place", test_a_place_is_needed);
+  FIXTURE_TEST ("/switch/random", test_at_random);
   return g_test_run ();
 }
