@@ -10,13 +10,16 @@ repeats it.
 
 import errno
 import fcntl
+import multiprocessing
 import os
 import random
 import stat
 import time
+import traceback
 
 import pytest
 
+import support
 from filesystem import (Mounted, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2)
 
 SEED = os.environ.get("VENVFS_RANDOM_SEED")
@@ -314,6 +317,106 @@ def inode_numbers(side):
     return numbers
 
 
+class Actor:
+    """A process that does what it is told, on both sides, with descriptors of its own."""
+
+    def __init__(self, sides):
+        self.sides = [Side(side.root) for side in sides]
+        self.here, there = multiprocessing.Pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.here.close()
+            try:
+                for number, name, arguments in iter(there.recv, None):
+                    there.send(perform(self.sides[number], name, arguments))
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        there.close()
+        self.open = set()
+        self.root = sides[0].root
+
+    def perform(self, number, name, arguments):
+        self.here.send((number, name, arguments))
+        return self.here.recv()
+
+    def remember(self, name, arguments, answer):
+        """Which keys are open, so that steps can be chosen for them."""
+        if name == "open" and not isinstance(answer, str):
+            self.open.add(arguments[0])
+        elif name == "fd_close":
+            self.open.discard(arguments[0])
+
+    def end(self):
+        self.here.send(None)
+        self.here.close()
+        assert os.waitpid(self.pid, 0)[1] == 0
+
+
+class Together:
+    """Several processes on one mount and one plain directory."""
+
+    def __init__(self, base, seed, n_actors):
+        self.mounted = Mounted(base)
+        make_lower(self.mounted.lower, random.Random(seed))
+        self.mounted.mount()
+        plain_root = base / "plain"
+        plain_root.mkdir()
+        self.sides = [Side(plain_root), Side(self.mounted.root)]
+        os.system(f"cp -a {self.mounted.root}/. {plain_root}/")
+        self.actors = [Actor(self.sides) for _ in range(n_actors)]
+
+    def step(self, who, name, arguments):
+        """What is different after it, or None."""
+        actor = self.actors[who]
+        expected, got = (actor.perform(number, name, arguments) for number in (0, 1))
+        actor.remember(name, arguments, expected)
+        if got != expected:
+            return f"plain {expected!r:.200}, mount {got!r:.200}"
+        (left, left_links), (right, right_links) = map(picture, self.sides)
+        if left != right:
+            return describe(left, right)
+        return None if left_links == right_links else f"links: {left_links} {right_links}"
+
+    def close(self):
+        for actor in self.actors:
+            actor.end()
+        self.mounted.close()
+
+
+def replay(seed, steps, n_actors):
+    """What is different after the last of them, or None."""
+    base = support.new_root("random")
+    together = Together(base, seed, n_actors)
+    try:
+        difference = None
+        for step in steps:
+            difference = together.step(*step)
+            if difference:
+                return difference
+        return difference
+    finally:
+        together.close()
+        support.remove_tree(base)
+
+
+def shrink(seed, steps, n_actors, seconds=60):
+    """The fewest steps, as far as time allows, after which something is still different."""
+    deadline = time.monotonic() + seconds
+    size = len(steps) // 2
+    while size > 0:
+        at = 0
+        while at < len(steps) and time.monotonic() < deadline:
+            fewer = steps[:at] + steps[at + size:]
+            if fewer and replay(seed, fewer, n_actors):
+                steps = fewer
+            else:
+                at += size
+        size //= 2
+    return steps
+
+
 def describe(left, right):
     lines = []
     for path in sorted(left.keys() | right.keys()):
@@ -364,6 +467,39 @@ def run(base, seed, steps, with_times):
     finally:
         plain.close(), mount.close()
         mounted.close()
+
+
+@pytest.mark.parametrize("number", range(max(1, RUNS // 3)))
+def test_several_processes(tmp_path, number):
+    """One after the other, in an order that the seed tells, each with what it has open."""
+    n_actors = 4
+    seed = int(SEED) if SEED else random.randrange(10**6)
+    rng = random.Random(seed + 1)
+    chooser, steps = Chooser(rng), []
+    together = Together(tmp_path, seed, n_actors)
+    try:
+        difference = None
+        while len(steps) < STEPS // 2 and not difference:
+            who = rng.randrange(n_actors)
+            steps.append((who, *chooser.step(together.actors[who])))
+            difference = together.step(*steps[-1])
+    finally:
+        together.close()
+    if difference:
+        steps = shrink(seed, steps, n_actors)
+        lines = [f"process {who}: {name}{shorten(arguments)}" for who, name, arguments in steps]
+        raise AssertionError(f"seed {seed}, as few steps as do it:\n" + "\n".join(lines) +
+                             f"\n{replay(seed, steps, n_actors) or difference}")
+
+
+def test_a_difference_is_found_and_shrunk(monkeypatch):
+    """A step that lies about the mount is found among others, and alone it is what is shown."""
+    def lie(self, side, path):
+        return side.root.endswith("plain")
+    monkeypatch.setattr(Steps, "lie", lie, raising=False)
+    steps = [(0, "mkdir", ("x", 0o755)), (1, "lie", ("x",)), (0, "stat", ("x",))]
+    assert replay(5, steps[:1], 2) is None
+    assert shrink(5, steps[:2], 2) == [steps[1]]
 
 
 @pytest.mark.parametrize("number", range(RUNS))
