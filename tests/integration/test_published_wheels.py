@@ -55,7 +55,7 @@ def both(world, request):
     group, python = request.param, world.python
     wheels = download(group, python)
     world.environment["PIP_FIND_LINKS"] = str(wheels)
-    ordinary = world.project / "plain"  # as long as ".venv", since help texts are wrapped
+    ordinary = world.project / "plain"
     what = ["--no-deps", "--require-hashes", "-r", LISTS / f"{group}.txt"]
     world.run(python.path, "-m", "venv", ordinary)
     world.run(ordinary / "bin" / "python", "-m", "pip", "install", "-q", *what, timeout=900)
@@ -103,11 +103,12 @@ def check_pip(world, ordinary, mounted):
 
 def start(world, root, name):
     try:
-        done = world.run(root / "bin" / name, "--help", check=None, timeout=120)
+        done = world.run(root / "bin" / name, "--help", check=None, timeout=120, env={"PYTHONHASHSEED": "0"})
     except OSError as error:  # a program of another system
         return error.errno, ""
     if done.status == 0:
-        return 0, done.out.replace(str(root), "ROOT").replace(f"{root.name}/", "ROOT/")
+        # Without blanks, since help texts are wrapped, in the middle of a path too.
+        return 0, "".join(done.out.split()).replace(str(root), "ROOT").replace(f"{root.name}/", "ROOT/")
     # A traceback has line numbers of the script itself; what it ends with is the same.
     return done.status, done.err.replace(str(root), "ROOT").rstrip("\n").rpartition("\n")[2]
 
