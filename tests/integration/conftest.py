@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+import paired
 import support
 
 
@@ -96,6 +97,26 @@ def any_world(request, binaries):
     world = _world(binaries, user, support.find_interpreters(user))
     yield world
     _end(world)
+
+
+@pytest.fixture(scope="session")
+def tool_house():
+    """What tests of tools share: an index of packages, and environments and stores to start from."""
+    house = paired.House(support.new_root("house"))
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def tool_world(world, mountable, tool_house):
+    """A world that has the index of the tool_house, for it alone, and takes what it starts from there."""
+    world.house = tool_house
+    for name, value in tool_house.environment().items():
+        if value is None:
+            world.environment.pop(name, None)
+        else:
+            world.environment[name] = value
+    return world
 
 
 @pytest.fixture
