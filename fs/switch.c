@@ -241,6 +241,7 @@ show (VfOverlay *overlay, VfImage *image)
   vf_lowers_retire (overlay);
   vf_listings_clear (overlay->listings);
   vf_upper_clear_n_directories (overlay->upper);
+  vf_upper_expect_twins (overlay->upper);
   return 0;
 }
 

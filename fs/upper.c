@@ -24,6 +24,7 @@ struct VfUpper {
   GMutex lock;
   GHashTable *records;  /* set of Record, by id */
   GHashTable *unmarked; /* set of Unmarked, by ino */
+  gboolean twins;       /* a directory may have more than one record */
 };
 
 static Record *
@@ -255,12 +256,57 @@ record_move (VfUpper *upper, Record *record, guint64 parent, const char *name, g
 }
 
 void
+vf_upper_expect_twins (VfUpper *upper)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upper->lock);
+  upper->twins = TRUE;
+}
+
+/* The ids of the other records of a directory. */
+static GArray *
+find_twins (VfUpper *upper, const Record *record)
+{
+  GArray *ids = g_array_new (FALSE, FALSE, sizeof (guint64));
+  if (!upper->twins || !(record->flags & VF_UPPER_DIRECTORY) || record->ino == 0)
+    return ids;
+  GHashTableIter iter;
+  gpointer key;
+  g_hash_table_iter_init (&iter, upper->records);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    const Record *other = key;
+    if (other != record && other->ino == record->ino && (other->flags & VF_UPPER_DIRECTORY) &&
+        !(other->flags & VF_UPPER_ORPHAN))
+      g_array_append_val (ids, other->id);
+  }
+  return ids;
+}
+
+/* Their object is gone, or found by another id. */
+static void
+orphan_twins (VfUpper *upper, const GArray *twins)
+{
+  for (guint i = 0; i < twins->len; i++) {
+    Record *twin = record_find (upper, g_array_index (twins, guint64, i));
+    if (twin)
+      record_move (upper, twin, 0, "",
+                   (guint16)((twin->flags | VF_UPPER_ORPHAN) & ~VF_UPPER_PRESENT));
+  }
+}
+
+void
 vf_upper_move (VfUpper *upper, guint64 id, guint64 parent, const char *name)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upper->lock);
   Record *record = record_find (upper, id);
-  if (record)
-    record_move (upper, record, parent, name, record->flags);
+  if (!record)
+    return;
+  g_autoptr (GArray) twins = find_twins (upper, record);
+  record_move (upper, record, parent, name, record->flags);
+  for (guint i = 0; i < twins->len; i++) {
+    Record *twin = record_find (upper, g_array_index (twins, guint64, i));
+    if (twin)
+      record_move (upper, twin, parent, name, twin->flags);
+  }
 }
 
 void
@@ -268,8 +314,11 @@ vf_upper_orphan (VfUpper *upper, guint64 id)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upper->lock);
   Record *record = record_find (upper, id);
-  if (record)
-    record_move (upper, record, 0, "", record->flags | VF_UPPER_ORPHAN);
+  if (!record)
+    return;
+  g_autoptr (GArray) twins = find_twins (upper, record);
+  record_move (upper, record, 0, "", record->flags | VF_UPPER_ORPHAN);
+  orphan_twins (upper, twins);
 }
 
 void
@@ -280,8 +329,10 @@ vf_upper_remove (VfUpper *upper, guint64 id)
   if (!record || id == VF_UPPER_ROOT)
     return;
   guint64 parent = record->parent;
+  g_autoptr (GArray) twins = find_twins (upper, record);
   record_delete (upper, record);
   parent_unref (upper, parent);
+  orphan_twins (upper, twins);
 }
 
 gboolean

@@ -82,6 +82,9 @@ gint32 vf_upper_n_directories (VfUpper *upper, guint64 id);
 void vf_upper_set_n_directories (VfUpper *upper, guint64 id, gint32 n);
 void vf_upper_adjust_n_directories (VfUpper *upper, guint64 id, gint32 by);
 
+/* Another image is shown: a directory may get a second id, by which it is merged or no longer is.
+ * The records then go the same ways. */
+void vf_upper_expect_twins (VfUpper *upper);
 /* Nothing is known any more of how many directories are in which. */
 void vf_upper_clear_n_directories (VfUpper *upper);
 

@@ -127,6 +127,13 @@ test_a_directory_with_two_ids (void)
   g_assert_false (vf_upper_stands_at (upper, C, VF_UPPER_ROOT, "file"));
   g_autoptr (GPtrArray) places = vf_upper_places (upper);
   g_assert_cmpuint (places->len, ==, 4);
+  vf_upper_expect_twins (upper);
+  VfUpperNode node;
+  vf_upper_move (upper, A, VF_UPPER_ROOT, "moved");
+  g_assert_true (vf_upper_stands_at (upper, B, VF_UPPER_ROOT, "moved"));
+  vf_upper_orphan (upper, B);
+  g_assert_true (vf_upper_get (upper, A, &node));
+  g_assert_cmpuint (node.flags, ==, VF_UPPER_ORPHAN | VF_UPPER_DIRECTORY);
   vf_upper_set_n_directories (upper, A, 3);
   vf_upper_clear_n_directories (upper);
   g_assert_cmpint (vf_upper_n_directories (upper, A), ==, -1);
