@@ -354,13 +354,25 @@ touched_directories (Aside *aside)
   return paths;
 }
 
+/* Before anything is. */
+static int
+note_aside (VfOverlay *overlay)
+{
+  VfProcPath path;
+  if (overlay->has_aside)
+    return 0;
+  int result = vf_mark_set_aside (vf_proc_path (&path, overlay->upper_fd, NULL));
+  overlay->has_aside = result == 0;
+  return result;
+}
+
 int
 vf_aside_take (VfOverlay *overlay, guint number, const char *const *paths, VfImage *next,
                const VfAsideWatch *watch)
 {
   g_auto (Aside) aside = {.next = next, .mounted = TRUE};
   aside_init (&aside, overlay, number, watch);
-  int result = 0;
+  int result = note_aside (overlay);
   for (gsize i = 0; result == 0 && paths[i]; i++)
     result = take_path (&aside, paths[i]);
   g_autoptr (GPtrArray) touched = touched_directories (&aside);

@@ -47,6 +47,7 @@ struct VfOverlay {
   uid_t uid;          /* who owns image nodes */
   gid_t gid;
   gboolean privileged; /* may give files away */
+  gboolean has_aside;  /* something was set aside once, now or in former mounts [lock: tree] */
 
   GRWLock tree;
   GMutex turns_lock;

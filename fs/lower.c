@@ -337,8 +337,9 @@ vf_lower_is_possible (VfOverlay *overlay, guint64 plain)
   int result = find_shown (overlay, plain, &image, &lower);
   if (result < 0)
     return result == -ENOENT ? 0 : result;
-  /* After a switch, it may have been seen before. */
-  if (overlay->shown->len > 1)
+  /* After a switch, it may have been seen before; after a set-aside, in a directory that was
+   * renamed with it. */
+  if (overlay->shown->len > 1 || overlay->has_aside)
     return 1;
   if (image != overlay->newest)
     return 0;

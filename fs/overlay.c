@@ -139,6 +139,8 @@ vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
       !probe_upper (overlay, error))
     return NULL;
   choose_owner (overlay, options->owner_is_mounter);
+  VfProcPath path;
+  overlay->has_aside = vf_mark_has_aside (vf_proc_path (&path, overlay->upper_fd, NULL));
   overlay->turns = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   overlay->images = g_ptr_array_new_with_free_func ((GDestroyNotify)vf_image_unref);
   overlay->newest = overlay->first = image;

@@ -8,6 +8,7 @@
 #define ID     "user.venvfs.id"
 #define DIGEST "user.venvfs.digest"
 #define LOWER  "user.venvfs.lower"
+#define ASIDE  "user.venvfs.aside"
 
 #define VALUE_MAX 4352 /* an image id, a colon and a path */
 
@@ -151,6 +152,19 @@ int
 vf_mark_remove_lower (int fd)
 {
   return remove_mark (fd, LOWER);
+}
+
+int
+vf_mark_set_aside (const char *path)
+{
+  return setxattr (path, ASIDE, "y", 1, 0) < 0 ? -errno : 0;
+}
+
+gboolean
+vf_mark_has_aside (const char *path)
+{
+  char value;
+  return getxattr (path, ASIDE, &value, 1) == 1;
 }
 
 int

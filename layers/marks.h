@@ -44,6 +44,10 @@ int vf_mark_set_digest (int fd, const VfDigest *digest);
 int vf_mark_remove_digest (int fd);
 int vf_mark_set_lower (int fd, const VfDigest *image, const char *path);
 int vf_mark_remove_lower (int fd);
+/* Of an upper itself, user.venvfs.aside: something of it was set aside once, so that an image's
+ * node may be seen at its place although an object elsewhere has its id recorded. */
+int vf_mark_set_aside (const char *path);
+gboolean vf_mark_has_aside (const char *path);
 /* Of a directory: it hides nothing of what is below any more. */
 int vf_marks_remove_hiding (int fd);
 
