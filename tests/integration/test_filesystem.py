@@ -992,3 +992,46 @@ def test_requests(pair):
         assert often.get(opcode, 0) <= once.get(opcode, 0) + 2, (opcode, once, often)
     assert often.get("GETATTR", 0) <= 2 * once.get("GETATTR", 0) + 30
     assert often.get("RELEASE", 0) == 0 and often.get("FLUSH", 0) <= 1
+
+
+@pytest.mark.root
+def test_a_full_disk(tmp_path):
+    """In the middle of a copy-up the lower stays what is seen; what needs no space goes on working."""
+    disk = tmp_path / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(16 << 20)
+    mounted = Mounted(tmp_path)
+    subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", disk], check=True)
+    if subprocess.run(["mount", "-o", "loop", disk, mounted.environment]).returncode != 0:
+        support.skip("no loop devices here")
+    try:
+        fill(mounted.lower)
+        (mounted.lower / "large").write_bytes(b"large" * (5 << 20))
+        root = mounted.mount()
+        before = (root / "large").stat()
+        with pytest.raises(OSError) as failure:
+            with open(root / "large", "r+b") as file:
+                file.write(b"x")
+        assert failure.value.errno == errno.ENOSPC
+        after = (root / "large").stat()
+        assert (after.st_size, after.st_mtime_ns, after.st_ino) == \
+            (before.st_size, before.st_mtime_ns, before.st_ino)
+        assert (root / "large").read_bytes() == b"large" * (5 << 20)
+        assert not (mounted.upper / "large").exists() and not list(mounted.work.iterdir())
+        with pytest.raises(OSError) as failure:
+            with open(root / "filler", "wb", buffering=0) as file:
+                while file.write(bytes(1 << 20)):
+                    pass
+        assert failure.value.errno == errno.ENOSPC
+        with pytest.raises(OSError) as failure:
+            (root / "dir" / "sub" / "deep").write_bytes(bytes(1 << 20))
+        assert failure.value.errno == errno.ENOSPC
+        os.unlink(root / "filler")
+        (root / "dir" / "sub" / "deep").write_bytes(b"there is space")
+        mounted.remount()
+        assert (root / "dir" / "sub" / "deep").read_bytes() == b"there is space"
+        assert (root / "large").read_bytes()[:10] == b"largelarge"
+        mounted.unmount()
+    finally:
+        mounted.close()
+        subprocess.run(["umount", mounted.environment], check=True)
