@@ -127,20 +127,21 @@ def write(path, size, sync):
             os.fsync(file.fileno())
 
 
-@workload
-def large_writes(root):
+def write_large(root, sync):
     place = scratch(root)
-    seconds = timed(write, os.path.join(place, "file"), 256, False)
+    seconds = timed(write, os.path.join(place, "file"), 256, sync)
     shutil.rmtree(place)
     return seconds
+
+
+@workload
+def large_writes(root):
+    return write_large(root, False)
 
 
 @workload
 def large_writes_synced(root):
-    place = scratch(root)
-    seconds = timed(write, os.path.join(place, "file"), 256, True)
-    shutil.rmtree(place)
-    return seconds
+    return write_large(root, True)
 
 
 def files_of(place, n):
@@ -153,32 +154,29 @@ def create_files(paths):
             file.write(b"x" * 1000)
 
 
-@workload
-def create(root):
+def with_files(root, operation, made=True):
     place = scratch(root)
-    seconds = timed(create_files, files_of(place, 3000))
+    paths = files_of(place, 3000)
+    if made:
+        create_files(paths)
+    seconds = timed(operation, paths)
     shutil.rmtree(place)
     return seconds
+
+
+@workload
+def create(root):
+    return with_files(root, create_files, made=False)
 
 
 @workload
 def rename(root):
-    place = scratch(root)
-    paths = files_of(place, 3000)
-    create_files(paths)
-    seconds = timed(lambda: [os.rename(path, path + "-renamed") for path in paths])
-    shutil.rmtree(place)
-    return seconds
+    return with_files(root, lambda paths: [os.rename(path, path + "-renamed") for path in paths])
 
 
 @workload
 def unlink(root):
-    place = scratch(root)
-    paths = files_of(place, 3000)
-    create_files(paths)
-    seconds = timed(lambda: [os.unlink(path) for path in paths])
-    shutil.rmtree(place)
-    return seconds
+    return with_files(root, lambda paths: [os.unlink(path) for path in paths])
 
 
 @workload
