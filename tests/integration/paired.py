@@ -67,7 +67,7 @@ def _record(side, text):
 
 def _script(text):
     """What a script made from an entry point does, however it is worded."""
-    found = oracle.ENTRY_POINT.fullmatch(text)
+    found = oracle.ENTRY_POINT.fullmatch(text.replace('"__main__"', "'__main__'"))
     if not found:
         return text
     # Some tools name the python of the environment by another of its names.
