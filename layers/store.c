@@ -52,7 +52,7 @@ is_of_layout (const char *name)
   for (gsize i = 0; i < G_N_ELEMENTS (directories); i++)
     if (strcmp (name, directories[i]) == 0)
       return TRUE;
-  return strcmp (name, "lock") == 0 || g_str_has_prefix (name, FORMAT_NAME ".");
+  return strcmp (name, "lock") == 0;
 }
 
 /* Whether all that is in @fd is what a maker that was killed leaves. */
@@ -79,6 +79,23 @@ holds_nothing_else (int fd, const char *path, GError **error)
   return TRUE;
 }
 
+/* Made in tmp/, where a sweep removes what a maker that was killed leaves. */
+static gboolean
+make_format (int fd, const char *path, GError **error)
+{
+  g_autofree char *text = g_strdup_printf (FORMAT_PREFIX "%d\n", VF_STORE_FORMAT);
+  if (!vf_replace_file (fd, "tmp/" FORMAT_NAME, 0444, text, strlen (text), path, error))
+    return FALSE;
+  /* One who makes it at the same time may have been faster. */
+  if (renameat (fd, "tmp/" FORMAT_NAME, fd, FORMAT_NAME) < 0 &&
+      (errno != ENOENT || faccessat (fd, FORMAT_NAME, F_OK, AT_SYMLINK_NOFOLLOW) < 0))
+    return vf_error_errno (error, errno, "%s: cannot put " FORMAT_NAME " in it", path);
+  VF_AUTOFD root_fd = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (root_fd < 0 || fsync (root_fd) < 0)
+    return vf_error_errno (error, errno, "%s: cannot sync", path);
+  return TRUE;
+}
+
 static gboolean
 make_layout (int fd, const char *path, GError **error)
 {
@@ -90,8 +107,7 @@ make_layout (int fd, const char *path, GError **error)
   VF_AUTOFD lock_fd = openat (fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock_fd < 0)
     return vf_error_errno (error, errno, "%s: cannot make lock in it", path);
-  g_autofree char *text = g_strdup_printf (FORMAT_PREFIX "%d\n", VF_STORE_FORMAT);
-  return vf_replace_file (fd, FORMAT_NAME, 0444, text, strlen (text), path, error);
+  return make_format (fd, path, error);
 }
 
 static gboolean

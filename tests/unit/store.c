@@ -48,7 +48,7 @@ test_half_made_is_completed (Fixture *fixture, gconstpointer user_data)
   g_autoptr (GError) error = NULL;
   g_assert_cmpint (unlinkat (vf_store_fd (fixture->store), "format", 0), ==, 0);
   g_assert_cmpint (unlinkat (vf_store_fd (fixture->store), "leases", AT_REMOVEDIR), ==, 0);
-  store_write (fixture, "format.0123456789abcdef.tmp", "ven");
+  store_write (fixture, "tmp/format.0123456789abcdef.tmp", "ven");
   g_autoptr (VfStore) again = vf_store_open (fixture->path, &error);
   g_assert_no_error (error);
   g_assert_true (store_has (fixture, "format"));
