@@ -339,6 +339,8 @@ vf_overlay_rename (VfOverlay *overlay, guint64 parent, const char *name, guint64
   if ((flags & ~(guint)(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
       flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
     return -EINVAL;
+  /* One that still has no object after its copy-up lost it to somebody else than this daemon. */
+  guint64 copied_up = 0;
   for (;;) {
     g_auto (Move) move = {.from = {.parent = parent, .name = name},
                           .to = {.parent = new_parent, .name = new_name},
@@ -348,6 +350,9 @@ vf_overlay_rename (VfOverlay *overlay, guint64 parent, const char *name, guint64
     g_rw_lock_writer_unlock (&overlay->tree);
     if (result < 0 || move.needs_copyup == 0)
       return result;
+    if (move.needs_copyup == copied_up)
+      return -ESTALE;
+    copied_up = move.needs_copyup;
     result = vf_copyup_file (overlay, move.needs_copyup, VF_COPYUP_STUB);
     if (result < 0)
       return result;

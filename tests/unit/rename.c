@@ -136,6 +136,16 @@ test_exchange (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpuint (entry_at (fixture, "dir").st.st_nlink, ==, 4);
 }
 
+/* Its copy was deleted behind the overlay's back. */
+static void
+test_a_lost_object (Fixture *fixture, gconstpointer user_data)
+{
+  guint64 dir = id_at (fixture, "dir"), file = id_at (fixture, "dir/file");
+  g_assert_cmpint (vf_copyup_file (fixture->overlay, file, VF_COPYUP_STUB), ==, 0);
+  g_assert_cmpint (unlinkat (fixture->environment_fd, "upper/dir/file", 0), ==, 0);
+  g_assert_cmpint (vf_overlay_rename (fixture->overlay, dir, "file", dir, "moved", 0), ==, -ESTALE);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -146,5 +156,6 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/rename/directory", test_a_directory_of_the_image);
   FIXTURE_TEST ("/rename/over-empty", test_over_an_empty_directory);
   FIXTURE_TEST ("/rename/exchange", test_exchange);
+  FIXTURE_TEST ("/rename/lost-object", test_a_lost_object);
   return g_test_run ();
 }
