@@ -831,7 +831,7 @@ class Matrix:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("whose, warm", [
-    pytest.param("own", True, id="own-warm"),
+    pytest.param("own", True, id="own-warm", marks=pytest.mark.long),
     pytest.param("user", False, id="user-cold"),
     pytest.param("own", False, id="own-cold", marks=pytest.mark.long),
     pytest.param("user", True, id="user-warm", marks=pytest.mark.long)])
