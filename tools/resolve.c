@@ -55,13 +55,32 @@ compare_strings (const void *a, const void *b)
   return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
+/* How pip goes about it, not what it answers. */
+static gboolean
+is_manner (const char *variable)
+{
+  static const char *const manners[] = {
+      "CACHE_DIR", "CERT",         "CLIENT_CERT", "DEFAULT_TIMEOUT",  "DISABLE_PIP_VERSION_CHECK",
+      "LOG",       "NO_CACHE_DIR", "NO_COLOR",    "NO_INPUT",         "PROGRESS_BAR",
+      "PROXY",     "QUIET",        "RETRIES",     "ROOT_USER_ACTION", "TIMEOUT",
+      "VERBOSE",
+  };
+  const char *name = variable + strlen ("PIP_");
+  for (gsize i = 0; i < G_N_ELEMENTS (manners); i++) {
+    gsize length = strlen (manners[i]);
+    if (strncmp (name, manners[i], length) == 0 && name[length] == '=')
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 add_environment (VfRequirements *requirements)
 {
   g_auto (GStrv) environment = g_get_environ ();
   qsort (environment, g_strv_length (environment), sizeof *environment, compare_strings);
   for (gsize i = 0; environment[i]; i++)
-    if (g_str_has_prefix (environment[i], "PIP_"))
+    if (g_str_has_prefix (environment[i], "PIP_") && !is_manner (environment[i]))
       vf_requirements_add_text (requirements, "environment", environment[i]);
   g_auto (GStrv) links = g_strsplit_set (g_getenv ("PIP_FIND_LINKS") ?: "", " \t\n", -1);
   for (gsize i = 0; links[i]; i++)

@@ -115,6 +115,12 @@ def test_an_open_answer_is_remembered_for_minutes(house):
     assert created(house, "three", "lib==2.0", "app")["remembered"] is False
 
 
+def test_how_pip_goes_about_it_is_no_input(house):
+    created(house, "one", "lib==2.0")
+    house.environment.update({"PIP_RETRIES": "0", "PIP_TIMEOUT": "3", "PIP_PROXY": "localhost:1", "PIP_NO_INPUT": "1"})
+    assert created(house, "two", "lib==2.0")["remembered"] is True
+
+
 @pytest.mark.parametrize("change", ["requirement", "included file", "variable", "wheelhouse", "option"])
 def test_any_input_makes_another_question(house, change):
     house.write("requirements.txt", "-r base.txt\napp\n")
