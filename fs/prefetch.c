@@ -10,8 +10,9 @@
 #include "layers/io.h"
 #include "layers/profile.h"
 
-/* A hidden directory's id: this bit, whether it is a group, and the index of a directory. */
-#define HIDDEN_BIT    (G_GUINT64_CONSTANT (1) << 63)
+/* A hidden directory's id: these bits, which no node has both (fs/upper.h, fs/lower.c), whether it
+ * is a group, and the index of a directory. */
+#define HIDDEN_BITS   (G_GUINT64_CONSTANT (3) << 62)
 #define GROUP_BIT     (G_GUINT64_CONSTANT (1) << 32)
 #define CACHE_NAME    "__pycache__"
 #define FEW           3         /* modules for which it is not worth the while */
@@ -262,7 +263,7 @@ lister_idle (gpointer user_data)
 gboolean
 vf_prefetch_is_hidden (guint64 id)
 {
-  return (id & HIDDEN_BIT) != 0;
+  return (id & HIDDEN_BITS) == HIDDEN_BITS;
 }
 
 gboolean
@@ -270,7 +271,7 @@ vf_prefetch_lookup (VfPrefetch *prefetch, const char *name, struct fuse_entry_pa
 {
   if (!g_str_has_prefix (name, prefetch->prefix))
     return FALSE;
-  guint64 id = HIDDEN_BIT | g_ascii_strtoull (name + strlen (prefetch->prefix), NULL, 16);
+  guint64 id = HIDDEN_BITS | g_ascii_strtoull (name + strlen (prefetch->prefix), NULL, 16);
   *out_parameter = (struct fuse_entry_param){.ino = id,
                                              .attr.st_ino = id,
                                              .attr.st_mode = S_IFDIR | 0500,

@@ -217,6 +217,21 @@ def test_set_aside_and_brought_back(world):
     assert (packages / "moved" / "in1.txt").exists()
 
 
+def test_what_takes_the_place_of_a_renamed_directory_is_listed(world):
+    """Both go by one id in the images, so what is seen anew goes by another, and all below it."""
+    environments(world)
+    place = mount(world, "one")
+    packages = site(place)
+    deep = packages / "pkg" / "deep"
+    deep.rename(packages / "moved")
+    switch(world, "two", "--set-aside", "PKG")
+    assert os.stat(deep).st_ino != os.stat(packages / "moved").st_ino
+    assert os.listdir(deep) == ["down"]
+    assert sorted(os.listdir(deep / "down")) == ["in2.txt", "same.txt"]
+    assert (deep / "down" / "same.txt").read_text() == "same\n"
+    assert sorted(os.listdir(packages / "moved" / "down")) == ["in1.txt", "same.txt"]
+
+
 def test_former_images_stay_until_the_end(world):
     environments(world)
     place = mount(world, "one")
