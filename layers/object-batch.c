@@ -1,8 +1,9 @@
 /* Writing objects: stage, sync once, rename, sync, then the indexes.
  *
  * Everything of a batch waits in tmp/<batch>/. A commit
- *   1. makes all of it durable: one syncfs, or one fsync each where there are few (a syncfs would
- *      wait for whatever else the machine is writing),
+ *   1. makes all of it durable, and the names of what it reuses (unsettled.h): one syncfs, or one
+ *      fsync each where there are few (a syncfs would wait for whatever else the machine is
+ *      writing),
  *   2. renames the objects to their names, and makes that durable,
  *   3. renames the indexes (vf_object_batch_put), those that refer to other indexes last, and makes
  *      that durable.
@@ -329,6 +330,7 @@ sync_everything (VfObjectBatch *batch, GError **error)
 {
   if (syncfs (vf_store_tmp_fd (batch->tmp)) < 0)
     return vf_error_errno (error, errno, "%s: cannot sync", vf_store_path (batch->store));
+  vf_unsettled_clear (vf_store_unsettled (batch->store));
   return TRUE;
 }
 
@@ -345,6 +347,8 @@ sync_staged (VfObjectBatch *batch, GError **error)
     return sync_everything (batch, error);
   int tmp_fd = vf_store_tmp_fd (batch->tmp);
   const char *what = vf_store_tmp_path (batch->tmp);
+  if (!vf_store_settle (batch->store, error))
+    return FALSE;
   for (guint i = 0; i < batch->written->len; i++) {
     char name[VF_OBJECT_PATH_BYTES];
     staged_name (batch, &g_array_index (batch->written, VfDigest, i), name);

@@ -2,7 +2,8 @@
  *
  * A file appears under its name by a rename, after its bytes are durable; the rename is durable
  * when the call returns, so whoever then writes something that refers to it keeps the order on
- * disk. The temporary file lies in tmp/ and is flocked, as the directories there are. */
+ * disk. What was found there and not put is settled first (unsettled.h). The temporary file lies in
+ * tmp/ and is flocked, as the directories there are. */
 #include "layers/store-file.h"
 
 #include <errno.h>
@@ -35,7 +36,10 @@ take_back (VfStore *store, const char *relative, struct stat *out_st)
   g_autofree char *trash = vf_trash_path (relative);
   if (!vf_trash_is_fresh (store, trash, out_st))
     return FALSE;
-  return renameat2 (fd, trash, fd, relative, RENAME_NOREPLACE) == 0 || errno == EEXIST;
+  if (renameat2 (fd, trash, fd, relative, RENAME_NOREPLACE) < 0 && errno != EEXIST)
+    return FALSE;
+  vf_unsettled_note (vf_store_unsettled (store), relative, G_MAXINT64);
+  return TRUE;
 }
 
 gboolean
@@ -45,9 +49,14 @@ vf_store_reuse_stat (VfStore *store, const char *relative, struct stat *out_st)
   struct stat st;
   if (!out_st)
     out_st = &st;
-  if (fstatat (fd, relative, out_st, AT_SYMLINK_NOFOLLOW) == 0)
-    if (!S_ISREG (out_st->st_mode) || freshen (fd, relative, out_st))
-      return S_ISREG (out_st->st_mode);
+  if (fstatat (fd, relative, out_st, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (!S_ISREG (out_st->st_mode))
+      return FALSE;
+    if (freshen (fd, relative, out_st)) {
+      vf_unsettled_note (vf_store_unsettled (store), relative, out_st->st_ctime);
+      return TRUE;
+    }
+  }
   if (errno != ENOENT)
     return FALSE;
   /* Renamed by a sweep before the freshening or between the two calls. */
@@ -58,6 +67,13 @@ gboolean
 vf_store_reuse (VfStore *store, const char *relative)
 {
   return vf_store_reuse_stat (store, relative, NULL);
+}
+
+gboolean
+vf_store_settle (VfStore *store, GError **error)
+{
+  return vf_unsettled_sync (vf_store_unsettled (store), vf_store_fd (store), vf_store_path (store),
+                            error);
 }
 
 gboolean
@@ -126,7 +142,7 @@ vf_store_put (VfStore *store, const char *relative, const void *data, gsize leng
       openat (vf_store_fd (store), tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0 || flock (fd, LOCK_EX | LOCK_NB) < 0)
     return vf_error_errno (error, errno, "%s/%s: cannot make", vf_store_path (store), tmp);
-  if (!write_durably (fd, data, length, what, error) ||
+  if (!write_durably (fd, data, length, what, error) || !vf_store_settle (store, error) ||
       !vf_store_place (store, vf_store_fd (store), tmp, relative, error)) {
     unlinkat (vf_store_fd (store), tmp, 0);
     return FALSE;
@@ -146,7 +162,7 @@ vf_store_publish (VfStore *store, int dir_fd, const char *name, const char *rela
   }
   if (fchmodat (dir_fd, name, 0444, 0) < 0)
     return vf_error_errno (error, errno, "%s: cannot set its mode", what);
-  if (!vf_store_place (store, dir_fd, name, relative, error))
+  if (!vf_store_settle (store, error) || !vf_store_place (store, dir_fd, name, relative, error))
     return FALSE;
   return vf_store_sync_parent (store, relative, error);
 }

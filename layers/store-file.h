@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layers/store.h"
+#include "layers/unsettled.h"
 
 G_BEGIN_DECLS
 
@@ -12,6 +13,10 @@ vf_store_has_content (VfStore *store, const char *relative, const void *data, gs
  * vf_store_sync_parent(). */
 gboolean
 vf_store_place (VfStore *store, int dir_fd, const char *name, const char *relative, GError **error);
+/* Makes durable what was reused, before what may refer to it gets its name. */
+gboolean vf_store_settle (VfStore *store, GError **error);
+/* Of the store, in which vf_store_reuse() notes what it finds. Borrowed. */
+VfUnsettled *vf_store_unsettled (VfStore *store);
 gboolean vf_store_sync_parent (VfStore *store, const char *relative, GError **error);
 
 G_END_DECLS

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "layers/error.h"
+#include "layers/store-file.h"
 
 #define FORMAT_NAME      "format"
 #define FORMAT_PREFIX    "venvfs store "
@@ -28,6 +29,7 @@ struct VfStore {
   gatomicrefcount references;
   char *path;
   int fd; /* O_PATH */
+  VfUnsettled *unsettled;
 };
 
 static const char *const directories[] = {
@@ -176,6 +178,7 @@ vf_store_open (const char *path, GError **error)
   g_atomic_ref_count_init (&store->references);
   store->path = g_strdup (resolved);
   store->fd = vf_fd_steal (&fd);
+  store->unsettled = vf_unsettled_new ();
   free (resolved);
   return store;
 }
@@ -193,8 +196,15 @@ vf_store_unref (VfStore *store)
   if (!g_atomic_ref_count_dec (&store->references))
     return;
   vf_fd_clear (&store->fd);
+  vf_unsettled_free (store->unsettled);
   g_free (store->path);
   g_free (store);
+}
+
+VfUnsettled *
+vf_store_unsettled (VfStore *store)
+{
+  return store->unsettled;
 }
 
 const char *

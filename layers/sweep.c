@@ -69,6 +69,15 @@ sync_folder (Sweep *sweep, const char *relative, GError **error)
 }
 
 static gboolean
+sync_all (Sweep *sweep, GError **error)
+{
+  VF_AUTOFD fd = openat (vf_store_fd (sweep->store), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || syncfs (fd) < 0)
+    return vf_error_errno (error, errno, "%s: cannot sync", vf_store_path (sweep->store));
+  return TRUE;
+}
+
+static gboolean
 make_trash (Sweep *sweep, GError **error)
 {
   if (sweep->made_trash)
@@ -439,8 +448,9 @@ mark_and_take (Sweep *sweep, GError **error)
   if (sweep->since != 0 && !vf_reach_add_fresh (sweep->reach, sweep->store, sweep->since, error))
     return FALSE;
   VfSweepResult *result = sweep->result;
-  /* Deleting an environment waits for no disk, but nothing it needs may go before it. */
-  return (sweep->dry_run || sync_folder (sweep, "envs", error)) &&
+  /* Creating and deleting an environment waits for no disk, but nothing one needs may go before it,
+   * nor may it be durable before what it needs. */
+  return (sweep->dry_run || sync_all (sweep, error)) &&
          sweep_folder (sweep, "wheels", &wheels, &result->wheels, error) &&
          sweep_folder (sweep, "images", &images, &result->images, error) &&
          vf_folder_foreach (sweep->store, "bytecode", sweep_listings, sweep, error) &&

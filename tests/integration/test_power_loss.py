@@ -37,10 +37,20 @@ def house(world):
 
 def record(house, *args):
     """Runs a verb with its calls recorded."""
+    recorded = start_record(house)
+    house.venvfs(*args, env=recorded.environment)
+    return finish_record(house, recorded)
+
+
+def start_record(house):
     log = house.root / "record"
     log.mkdir()
     recorded = power_loss.Record(house.store, log)
-    house.venvfs(*args, env={"LD_PRELOAD": RECORDER, "VENVFS_RECORD_ROOT": house.store, "VENVFS_RECORD_LOG": log})
+    recorded.environment = {"LD_PRELOAD": RECORDER, "VENVFS_RECORD_ROOT": house.store, "VENVFS_RECORD_LOG": log}
+    return recorded
+
+
+def finish_record(house, recorded):
     calls = recorded.calls()
     assert "rename" in {call[0] for call in calls}
     # The model and the disk agree on what there is in the end.
@@ -153,6 +163,25 @@ def test_gc(house):
     house.venvfs("create", "new", "-q", *house.python_args, wheel)
     house.venvfs("delete", "new")
     replay(house, record(house, "gc"), again(house, wheel))
+
+
+@pytest.mark.parametrize("place", ["objects/", "packages"])
+def test_what_a_killed_process_put_into_place(house, place):
+    """It has not synced that. Who finds it does so, before what refers to it is durable."""
+    recorded = start_record(house)
+    create = ["create", "new", "-q", *house.python_args, house.wheels["other"], house.wheels["small"]]
+    house.venvfs(*create, env={**recorded.environment, "VENVFS_RECORD_KILL": place}, check=-9)
+    house.venvfs(*create, env=recorded.environment)
+    house.venvfs("gc", env=recorded.environment)
+    replay(house, finish_record(house, recorded), again(house, house.wheels["other"], house.wheels["small"]))
+
+
+def test_gc_after_create(house):
+    """create leaves it to the file system when it becomes durable, in its order; gc syncs."""
+    recorded = start_record(house)
+    house.venvfs("create", "new", "-q", *house.python_args, env=recorded.environment)
+    house.venvfs("gc", env=recorded.environment)
+    replay(house, finish_record(house, recorded), again(house))
 
 
 def test_new_store(house):

@@ -12,7 +12,8 @@
  *   mkdir PATH | rmdir PATH | unlink PATH | mknod PATH | symlink PATH TARGET
  *   rename FROM TO | link FROM TO
  *
- * With VENVFS_RECORD_NO_SYNC nothing is recorded, and nothing synced.
+ * With VENVFS_RECORD_KILL=PREFIX the process is killed when it is about to sync a path that begins
+ * so. With VENVFS_RECORD_NO_SYNC nothing is recorded, and nothing synced.
  *
  * A lock around each call and its line, between threads and between processes, keeps the order. */
 #include <dlfcn.h>
@@ -20,6 +21,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,14 +364,23 @@ is_unsafe (void)
   return getenv ("VENVFS_RECORD_NO_SYNC") != NULL;
 }
 
+static void
+die_before (const Path *path)
+{
+  const char *prefix = getenv ("VENVFS_RECORD_KILL");
+  if (prefix && strncmp (path->text, prefix, strlen (prefix)) == 0)
+    raise (SIGKILL);
+}
+
 static int
 sync_and_note (int fd, int (*real) (int))
 {
   if (is_unsafe ())
     return 0;
   enter ();
-  int result = real (fd);
   Path path = path_of_fd (fd);
+  die_before (&path);
+  int result = real (fd);
   if (result == 0) {
     note_content (fd, &path);
     note ("fsync", &path, NULL);
