@@ -93,16 +93,17 @@ def prepare(bench, requirements):
         venvfs.create(name, requirements)
     folder = bench.folder / "files"
     folder.mkdir()
-    plain, mounted = Plain(folder, venvfs, NAME), Mounted(venvfs, NAME)
+    plain, below = Plain(folder / "plain", venvfs, NAME), Plain(folder / "below", venvfs, NAME)
+    mounted = Mounted(venvfs, NAME)
     [packages] = plain.root.glob("lib/python3*/site-packages")
     repository = make_repository(folder, packages / "django")
     names = folder / "names.txt"
     sources = folder / "sources.txt"
     write_names(plain.root, names, sources)
-    for place in (plain, mounted):
+    for place in (plain, below, mounted):
         subprocess.run(["git", "clone", "-q", repository, place.root / "clone"], check=True)
-    places = {"venvfs": mounted, "ext4": plain, "overlayfs": Overlay(folder / "kernel", plain),
-              "fuse-overlayfs": FuseOverlay(folder / "fuse", plain)}
+    places = {"venvfs": mounted, "ext4": plain, "overlayfs": Overlay(folder / "kernel", below),
+              "fuse-overlayfs": FuseOverlay(folder / "fuse", below)}
     [wheel] = bench.wheels.glob(f"{PIP_WHEEL}*.whl")
     return Files(bench, places, {"names": names, "sources": sources, "wheel": wheel, "repository": repository},
                  Mounted(venvfs, f"{NAME}-unprofiled", forgets=True))

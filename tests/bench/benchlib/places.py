@@ -14,8 +14,8 @@ from benchlib import machine
 class Plain:
     """An ordinary environment, made by `venvfs export`: bytecode included, nothing shared."""
 
-    def __init__(self, folder, venvfs, name):
-        self.root = folder / "plain"
+    def __init__(self, root, venvfs, name):
+        self.root = root
         venvfs.venvfs("export", name, self.root)
         self.environment = venvfs.environment
 
@@ -35,12 +35,12 @@ class Plain:
 
 
 class Overlay(Plain):
-    """Over the plain one."""
+    """Over another plain one: what is below must not change."""
 
-    def __init__(self, folder, plain):
-        self.lower, self.root = plain.root, folder / "merged"
+    def __init__(self, folder, below):
+        self.lower, self.root = below.root, folder / "merged"
         self.upper, self.work = folder / "upper", folder / "work"
-        self.environment = plain.environment
+        self.environment = below.environment
         for place in (self.root, self.upper, self.work):
             place.mkdir(parents=True)
         self.mount()
