@@ -43,7 +43,7 @@ vf_environment_check_name (const char *name, GError **error)
     return vf_error_set (error, VF_ERROR_INVALID,
                          "%s: not a name for an environment: 1 to %d letters, digits, '.', '_' and "
                          "'-', beginning with a letter, a digit or '_'",
-                         name, NAME_MAX_BYTES);
+                         *name ? name : "''", NAME_MAX_BYTES);
   return TRUE;
 }
 

@@ -208,6 +208,8 @@ explain_simple (const char *text, const char *python, GError **error)
   else if (older && wanted)
     vf_error_set (error, VF_ERROR_INVALID, "%s: needs Python %s, this is %s; choose with --python",
                   older, wanted, python);
+  else if (malformed && strstr (text, "' does not exist"))
+    vf_error_errno (error, ENOENT, "%s", malformed);
   else if (malformed)
     vf_error_set (error, VF_ERROR_INVALID, "%s: not a requirement%s%s", malformed, line ? ", " : "",
                   line ? line : "");

@@ -74,6 +74,7 @@ def test_missing_files(house):
         refused(house, *py(house), *args, words="absent.txt: ", code="system")
     refused(house, *py(house), "./absent-1.0-py3-none-any.whl", words="./absent-1.0-py3-none-any.whl: ",
             code="system")
+    refused(house, *py(house), "./absent", words="./absent: No such file or directory", code="system")
     refused(house, *py(house), "--lock", "pylock.toml", words="pylock.toml: No such file or directory")
 
 
@@ -158,10 +159,12 @@ def test_broken_interpreter(house):
     refused(house, "--python", broken, "lib", words=f"{broken}: ", code="invalid")
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "-x", "", "a b", "x" * 200, "a\nb"])
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "-x", "", "a b", "x" * 200, "a\nb", "a:b", "."])
 def test_names(house, name):
     result = house.venvfs("create", *py(house), "--", name, check=1)
-    assert result.out == "" and result.err.startswith("venvfs: ") and result.err.count("\n") == 1
+    assert result.out == "" and result.err.count("\n") == 1
+    shown = name.replace("\n", r"\012") or "''"
+    assert result.err.startswith(f"venvfs: {shown}: not a name for an environment: 1 to 128 letters, ")
     assert not list(house.store.glob("envs/*")) or listing(house.store) == []
 
 

@@ -48,6 +48,9 @@ static const struct {
     {"ERROR: Invalid requirement: 'foo bar': Expected end or semicolon\n    foo bar\n"
      "        ^ (from line 1 of g.txt)\n",
      vf_error_quark, VF_ERROR_INVALID, "foo bar: not a requirement, from line 1 of g.txt"},
+    {"ERROR: Invalid requirement: './none': Expected package name at the start\n    ./none\n    ^\n"
+     "Hint: It looks like a path. File './none' does not exist.\n",
+     vf_system_error_quark, ENOENT, "./none: No such file or directory"},
     {"ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If\n"
      "    aa==1.0 from file:///w/aa-1.0-py3-none-any.whl (from -r bad.txt (line 1)):\n"
      "        Expected sha256 " ZEROS "\n             Got        df54\n\n",
