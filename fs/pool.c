@@ -10,9 +10,10 @@
  * Lock: pool->lock guards the tables of sources and workers. It is never held while a source is
  * stepped or freed.
  *
- * Growing: a worker's `turns` is odd while it answers a request. A worker that starts one arms a
- * timer unless it is armed; when that fires, the sentry compares every worker's `turns` with what
- * they were the time before. All odd and unchanged: all are stuck. An idle daemon has no timer. */
+ * Growing: a worker's `turns` is odd while it answers a request or puts a source away. A worker
+ * that starts one arms a timer unless it is armed; when that fires, the sentry compares every
+ * worker's `turns` with what they were the time before. All odd and unchanged: all are stuck. An
+ * idle daemon has no timer. */
 #include "fs/pool.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@
 #define WORKERS_MAX 256
 #define TICK_MSEC   10
 #define IDLE_MSEC   3000
-#define SPINS_MAX   10000 /* then other sources have their turn */
+#define SPIN_MSEC   10 /* then other sources have their turn */
 /* The event of the descriptor that stops the workers; sources count from 1. */
 #define STOP_ID 0
 
@@ -49,7 +50,7 @@ typedef struct {
   VfPool *pool;
   int epoll_fd;
   gboolean extra; /* leaves when idle */
-  guint turns;    /* atomic; odd while a request is being answered */
+  guint turns;    /* atomic; odd while it is busy */
   guint turns_at_last_tick;
   struct fuse_buf buffer;
 } Worker;
@@ -114,14 +115,37 @@ pool_arm (VfPool *pool)
   timerfd_settime (pool->timer_fd, 0, &tick, NULL);
 }
 
-static int
-worker_step (Worker *worker, Source *source)
+static void
+worker_begin_turn (Worker *worker)
 {
   g_atomic_int_inc (&worker->turns);
   pool_arm (worker->pool);
-  int status = source->step (source->user_data, &worker->buffer);
+}
+
+static void
+worker_end_turn (Worker *worker)
+{
   g_atomic_int_inc (&worker->turns);
+}
+
+static int
+worker_step (Worker *worker, Source *source)
+{
+  worker_begin_turn (worker);
+  int status = source->step (source->user_data, &worker->buffer);
+  worker_end_turn (worker);
   return status;
+}
+
+/* To put away what a dead source leaves may take as long as any request. */
+static void
+worker_release (Worker *worker, Source *source, gboolean is_dead)
+{
+  worker_begin_turn (worker);
+  if (is_dead)
+    pool_remove (worker->pool, source);
+  source_unref (source);
+  worker_end_turn (worker);
 }
 
 /* Who asked once mostly asks again within microseconds, and to wake a worker takes longer than to
@@ -133,13 +157,13 @@ worker_spin (Worker *worker, Source *source)
   int status = 1;
   if (pool->spin_usec == 0 || !g_atomic_int_compare_and_exchange (&pool->is_spinning, FALSE, TRUE))
     return status;
-  gint64 until = 0;
-  for (guint i = 0; status >= 0 && i < SPINS_MAX && !g_atomic_int_get (&pool->stop); i++) {
-    gint64 now = g_get_monotonic_time ();
-    until = status > 0 ? now + pool->spin_usec : until;
+  gint64 now = g_get_monotonic_time (), until = 0, end = now + SPIN_MSEC * 1000;
+  while (status >= 0 && !g_atomic_int_get (&pool->stop)) {
+    until = status > 0 ? MIN (now + pool->spin_usec, end) : until;
     if (now > until)
       break;
     status = worker_step (worker, source);
+    now = g_get_monotonic_time ();
   }
   g_atomic_int_set (&pool->is_spinning, FALSE);
   return status;
@@ -155,9 +179,7 @@ worker_handle (Worker *worker, guint64 id)
   int status = worker_step (worker, source);
   if (status > 0)
     status = worker_spin (worker, source);
-  if (status < 0)
-    pool_remove (pool, source);
-  source_unref (source);
+  worker_release (worker, source, status < 0);
 }
 
 static void

@@ -52,14 +52,20 @@ pipe_gone (gpointer user_data)
 }
 
 static void
-pipe_open (Pipe *pipe_, VfPool *pool)
+pipe_make (Pipe *pipe_)
 {
   int fds[2];
   memset (pipe_, 0, sizeof *pipe_);
   g_assert_cmpint (pipe2 (fds, O_NONBLOCK | O_CLOEXEC), ==, 0);
   pipe_->read_fd = fds[0];
   pipe_->write_fd = fds[1];
-  g_assert_true (vf_pool_add (pool, fds[0], pipe_step, pipe_gone, pipe_, NULL));
+}
+
+static void
+pipe_open (Pipe *pipe_, VfPool *pool)
+{
+  pipe_make (pipe_);
+  g_assert_true (vf_pool_add (pool, pipe_->read_fd, pipe_step, pipe_gone, pipe_, NULL));
 }
 
 static void
@@ -152,6 +158,41 @@ test_grows_when_stuck (void)
   pipe_close (&other);
 }
 
+static void
+wait_for_gate (gpointer user_data)
+{
+  Pipe *pipe_ = user_data;
+  wait_until (&pipe_->gate, 1);
+  g_atomic_int_inc (&pipe_->n_gone);
+}
+
+/* What a source leaves behind may take long to put away, and may even need others to be answered.
+ */
+static void
+test_grows_when_stuck_in_gone (void)
+{
+  VfPool *pool = vf_pool_new (2, 0, NULL);
+  Pipe dying[2], other;
+  pipe_open (&other, pool);
+  for (gsize i = 0; i < G_N_ELEMENTS (dying); i++) {
+    pipe_make (&dying[i]);
+    g_assert_true (vf_pool_add (pool, dying[i].read_fd, pipe_step, wait_for_gate, &dying[i], NULL));
+    pipe_ask (&dying[i], "d");
+  }
+  for (int i = 0; i < 10000 && vf_pool_n_sources (pool) > 1; i++)
+    g_usleep (1000);
+  pipe_ask (&other, "x");
+  wait_until (&other.n_handled, 1);
+  for (gsize i = 0; i < G_N_ELEMENTS (dying); i++) {
+    g_assert_cmpint (g_atomic_int_get (&dying[i].n_gone), ==, 0);
+    g_atomic_int_set (&dying[i].gate, 1);
+    wait_until (&dying[i].n_gone, 1);
+    pipe_close (&dying[i]);
+  }
+  vf_pool_free (pool);
+  pipe_close (&other);
+}
+
 /* Quick requests, however many, start no worker. */
 static void
 test_does_not_grow_when_quick (void)
@@ -217,6 +258,7 @@ main (int argc, char **argv)
   g_test_add_func ("/pool/requests", test_requests);
   g_test_add_func ("/pool/dead-source", test_dead_source);
   g_test_add_func ("/pool/grows-when-stuck", test_grows_when_stuck);
+  g_test_add_func ("/pool/grows-when-stuck-in-gone", test_grows_when_stuck_in_gone);
   g_test_add_func ("/pool/does-not-grow-when-quick", test_does_not_grow_when_quick);
   g_test_add_func ("/pool/coming-and-going", test_coming_and_going);
   g_test_add_func ("/pool/bad-descriptor", test_bad_descriptor);
