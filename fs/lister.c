@@ -121,8 +121,11 @@ wake (VfLister *lister)
     return;
   if (lister->thread)
     g_thread_join (lister->thread);
-  lister->is_running = TRUE;
-  lister->thread = g_thread_new ("venvfs-lister", lister_run, lister);
+  lister->thread = g_thread_try_new ("venvfs-lister", lister_run, lister, NULL);
+  lister->is_running = lister->thread != NULL;
+  /* Without it nothing is pushed, and all goes on. */
+  if (!lister->is_running)
+    g_array_set_size (lister->numbers, 0);
 }
 
 void
