@@ -80,8 +80,9 @@ vf_profile_unref (VfProfile *profile)
   g_free (profile);
 }
 
-const VfProfileRange *
-vf_profile_group (const VfProfile *profile, guint32 group, gsize *out_n_ranges)
+/* How many ranges are of groups below @group. */
+static gsize
+count_below (const VfProfile *profile, guint64 group)
 {
   gsize low = 0, high = profile->n_ranges;
   while (low < high) {
@@ -91,11 +92,16 @@ vf_profile_group (const VfProfile *profile, guint32 group, gsize *out_n_ranges)
     else
       high = middle;
   }
-  gsize end = low;
-  while (end < profile->n_ranges && profile->ranges[end].group == group)
-    end++;
-  *out_n_ranges = end - low;
-  return end > low ? &profile->ranges[low] : NULL;
+  return low;
+}
+
+const VfProfileRange *
+vf_profile_group (const VfProfile *profile, guint32 group, gsize *out_n_ranges)
+{
+  gsize first = count_below (profile, group);
+  gsize end = count_below (profile, (guint64)group + 1);
+  *out_n_ranges = end - first;
+  return end > first ? &profile->ranges[first] : NULL;
 }
 
 guint32
@@ -177,10 +183,13 @@ write_file (int dir_fd, const char *relative, const GByteArray *bytes, GError **
       openat (dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0)
     return vf_error_errno (error, errno, "%s: cannot be made", temporary);
-  if (!vf_write_all (fd, bytes->data, bytes->len, temporary, error))
-    return FALSE;
-  return renameat (dir_fd, temporary, dir_fd, relative) == 0 ||
-         vf_error_errno (error, errno, "%s: cannot be replaced", relative);
+  gboolean written = vf_write_all (fd, bytes->data, bytes->len, temporary, error);
+  if (written && renameat (dir_fd, temporary, dir_fd, relative) == 0)
+    return TRUE;
+  if (written)
+    vf_error_errno (error, errno, "%s: cannot be replaced", relative);
+  unlinkat (dir_fd, temporary, 0);
+  return FALSE;
 }
 
 gboolean
