@@ -21,6 +21,15 @@
 #define FOR_EVER      1e9
 #define BITS_PER_WORD 64
 
+/* One bit a node of the image, changed atomically. */
+typedef struct {
+  /* A file: the kernel may have a name for it. A directory: it was queued, or it is the group of
+   * one that was. */
+  guint64 *shown;
+  guint64 *pushed; /* files whose pages may be the image's though they were never shown */
+  guint64 words[];
+} Nodes;
+
 struct VfPrefetch {
   VfSession *session;
   VfImage *image;   /* owned: the one that the mount began with */
@@ -29,12 +38,9 @@ struct VfPrefetch {
 
   guint64 last;       /* the directory that was touched last; atomic */
   guint32 last_group; /* its group; atomic */
-  /* One bit a node of the image, set atomically. Of a file: the kernel may have a name for it. Of a
-   * directory: it was queued, or it is the group of one that was. */
-  guint64 *shown;
-  guint64 *pushed; /* files whose pages may be the image's though nobody asked for them */
+  Nodes *nodes;       /* NULL until one is needed; set once, atomically */
 
-  GMutex gate;    /* held for one push */
+  GMutex gate;    /* held for one push, or to take one back */
   gint64 pushing; /* the node that is being pushed, -1: none; atomic */
 
   GMutex lock;
@@ -60,6 +66,23 @@ bit_change (guint64 *bits, guint32 index, gboolean value)
   guint64 before = value ? __atomic_fetch_or (word, bit, __ATOMIC_SEQ_CST)
                          : __atomic_fetch_and (word, ~bit, __ATOMIC_SEQ_CST);
   return (before & bit) != 0;
+}
+
+/* A mount that nobody looks into has none. */
+static Nodes *
+nodes_get (VfPrefetch *prefetch)
+{
+  Nodes *nodes = g_atomic_pointer_get (&prefetch->nodes);
+  if (nodes)
+    return nodes;
+  gsize n_words = vf_image_n_nodes (prefetch->image) / BITS_PER_WORD + 1;
+  nodes = g_malloc0 (sizeof *nodes + 2 * n_words * sizeof *nodes->words);
+  nodes->shown = nodes->words;
+  nodes->pushed = nodes->words + n_words;
+  if (g_atomic_pointer_compare_and_exchange (&prefetch->nodes, NULL, nodes))
+    return nodes;
+  g_free (nodes);
+  return g_atomic_pointer_get (&prefetch->nodes);
 }
 
 /* ---- What is known and learnt */
@@ -98,7 +121,7 @@ note (VfPrefetch *prefetch, const VfImageNode *node, guint64 offset, guint64 siz
 {
   /* What has no modules (numpy.libs) belongs to what was imported before. */
   guint32 group = vf_profile_group_of (prefetch->image, node->parent);
-  if (!bit_get (prefetch->shown, group))
+  if (!bit_get (nodes_get (prefetch)->shown, group))
     group = __atomic_load_n (&prefetch->last_group, __ATOMIC_RELAXED);
   VfProfileRange range = {
       .group = group, .node = node->index, .first_page = (guint32)(offset / VF_PROFILE_PAGE_BYTES)};
@@ -152,8 +175,9 @@ vf_prefetch_touch (VfPrefetch *prefetch, guint64 parent, const char *name, const
   else if (!is_module)
     return;
   /* There will be no READ to learn from. */
-  if (is_module && entry->lower_index != 0 && bit_get (prefetch->pushed, entry->lower_index) &&
-      !bit_get (prefetch->shown, entry->lower_index) &&
+  if (is_module && entry->lower_index != 0 &&
+      bit_get (nodes_get (prefetch)->pushed, entry->lower_index) &&
+      !bit_get (nodes_get (prefetch)->shown, entry->lower_index) &&
       vf_image_get (prefetch->image, entry->lower_index, &node) == 0)
     note (prefetch, &node, 0, node.size);
   if (__atomic_exchange_n (&prefetch->last, id, __ATOMIC_RELAXED) == id ||
@@ -161,10 +185,19 @@ vf_prefetch_touch (VfPrefetch *prefetch, guint64 parent, const char *name, const
     return;
   guint32 group = vf_profile_group_of (prefetch->image, node.index);
   __atomic_store_n (&prefetch->last_group, group, __ATOMIC_RELAXED);
-  if (bit_change (prefetch->shown, node.index, TRUE))
+  if (bit_change (nodes_get (prefetch)->shown, node.index, TRUE))
     return;
-  bit_change (prefetch->shown, group, TRUE);
+  bit_change (nodes_get (prefetch)->shown, group, TRUE);
   vf_lister_queue (prefetch->lister, node.index);
+}
+
+/* Nobody has seen it yet, so no READ of it is under way, for whose page the kernel would wait. */
+static void
+take_back (VfPrefetch *prefetch, const Nodes *nodes, guint64 id, guint32 index)
+{
+  if (bit_get (nodes->pushed, index))
+    fuse_lowlevel_notify_inval_inode (prefetch->session->fuse, id, 0, 0);
+  bit_change (nodes->pushed, index, FALSE);
 }
 
 void
@@ -176,13 +209,20 @@ vf_prefetch_show (VfPrefetch *prefetch, const VfEntry *entry)
     return;
   if (node.index == 0 && vf_image_find (prefetch->image, entry->id, &node) < 0)
     return;
-  bit_change (prefetch->shown, node.index, TRUE);
-  if (__atomic_load_n (&prefetch->pushing, __ATOMIC_SEQ_CST) == (gint64)node.index) {
-    g_mutex_lock (&prefetch->gate);
-    g_mutex_unlock (&prefetch->gate);
-  }
-  if (entry->lower_index == 0 && bit_change (prefetch->pushed, node.index, FALSE))
-    fuse_lowlevel_notify_inval_inode (prefetch->session->fuse, entry->id, 0, 0);
+  Nodes *nodes = nodes_get (prefetch);
+  gboolean is_changed = entry->lower_index == 0;
+  bit_change (nodes->shown, node.index, TRUE);
+  gboolean is_being_pushed =
+      __atomic_load_n (&prefetch->pushing, __ATOMIC_SEQ_CST) == (gint64)node.index;
+  if (!is_being_pushed && !bit_get (nodes->pushed, node.index))
+    return;
+  /* Whoever shows the same file at this moment waits, too. */
+  g_autoptr (GMutexLocker) locker =
+      is_being_pushed || is_changed ? g_mutex_locker_new (&prefetch->gate) : NULL;
+  if (is_changed)
+    take_back (prefetch, nodes, entry->id, node.index);
+  else
+    bit_change (nodes->pushed, node.index, FALSE);
 }
 
 /* ---- What the lister does */
@@ -314,7 +354,7 @@ static gboolean
 is_wanted (VfPrefetch *prefetch, const VfImageNode *node)
 {
   return node->type == VF_NODE_FILE && node->has_digest && node->size > 0 &&
-         !bit_get (prefetch->shown, node->index);
+         !bit_get (nodes_get (prefetch)->shown, node->index);
 }
 
 /* From the object itself: by its id the overlay would take the node for the image's and remember
@@ -354,7 +394,7 @@ push_all (VfPrefetch *prefetch, const VfProfile *profile, guint64 id)
     g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&prefetch->gate);
     __atomic_store_n (&prefetch->pushing, node.index, __ATOMIC_SEQ_CST);
     if (is_wanted (prefetch, &node)) {
-      bit_change (prefetch->pushed, node.index, TRUE);
+      bit_change (nodes_get (prefetch)->pushed, node.index, TRUE);
       push_pages (prefetch, &node, &range, buffer);
     }
     __atomic_store_n (&prefetch->pushing, -1, __ATOMIC_SEQ_CST);
@@ -375,8 +415,10 @@ vf_prefetch_list (VfPrefetch *prefetch, fuse_req_t req, guint64 id, char *buffer
     if (!is_wanted (prefetch, &node) || node.index == last ||
         vf_overlay_getattr (prefetch->session->overlay, node.id, &entry) < 0)
       continue;
+    /* Its attributes hold for no time: a lookup of the file may be under way whose answer knows of
+     * a copy in the upper, or of another image, and the kernel keeps what it is told first. */
     struct fuse_entry_param parameter = {
-        .ino = entry.id, .attr = entry.st, .attr_timeout = FOR_EVER, .entry_timeout = FOR_EVER};
+        .ino = entry.id, .attr = entry.st, .entry_timeout = FOR_EVER};
     char name[16];
     g_snprintf (name, sizeof name, "%x", node.index);
     gsize needed =
@@ -400,9 +442,6 @@ vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
   g_autofree char *token = g_uuid_string_random ();
   prefetch->prefix = g_strdup_printf (".venvfs-%s-", token);
   prefetch->pushing = -1;
-  gsize n_words = vf_image_n_nodes (prefetch->image) / BITS_PER_WORD + 1;
-  prefetch->shown = g_new0 (guint64, n_words);
-  prefetch->pushed = g_new0 (guint64, n_words);
   prefetch->groups = g_hash_table_new (NULL, NULL);
   g_mutex_init (&prefetch->gate);
   g_mutex_init (&prefetch->lock);
@@ -425,8 +464,7 @@ vf_prefetch_free (VfPrefetch *prefetch)
   g_hash_table_unref (prefetch->groups);
   g_mutex_clear (&prefetch->lock);
   g_mutex_clear (&prefetch->gate);
-  g_free (prefetch->shown);
-  g_free (prefetch->pushed);
+  g_free (prefetch->nodes);
   g_free (prefetch->prefix);
   vf_image_unref (prefetch->image);
   g_free (prefetch);

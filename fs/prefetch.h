@@ -20,7 +20,8 @@
  *   makes a file visible passes vf_prefetch_show() first, which waits for a push of just this file.
  *   A file that is in the upper already but has the number of the image's (it was copied up during
  *   a former mount) may have been pushed with the image's content: vf_prefetch_show() invalidates
- *   it.
+ *   it, the first time.
+ *   The attributes of what was pushed are told with the answer that makes it visible.
  *
  * Off with VENVFS_PREFETCH=0. Locking: every function may be called from any worker. */
 #pragma once

@@ -124,6 +124,23 @@ def test_what_was_changed_is_never_overwritten(world, imported, learnt):
     assert not (cache / names[1]).exists()
 
 
+def test_what_is_in_use_keeps_its_pages(world, imported):
+    """Only who never showed a file may drop what was pushed of it: its pages may be being read."""
+    place = mount(world, "proj")
+    cache = cache_of(world, place)
+    trigger(world, cache)
+    [name] = [name for name in os.listdir(cache) if name.startswith("m7.")]
+    before = requests(world)["READ"]
+    with open(cache / name, "rb") as file:
+        content = file.read()
+        assert requests(world)["READ"] == before
+        os.chmod(cache / name, 0o600)
+        os.link(cache / name, cache / "other.pyc")
+        file.seek(0)
+        assert file.read() == content
+    assert requests(world)["READ"] == before
+
+
 def test_writers_race_with_it(world, imported):
     """Each file is opened, read and written while it may be pushed at that moment."""
     program = """
