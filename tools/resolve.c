@@ -209,11 +209,18 @@ ask_pip (const VfFetch *fetch, VfPip *pip, const VfRequest *request, GError **er
   vf_progress_free (watch.progress);
   if (!ok)
     return NULL;
+  g_autoptr (GError) cause = NULL;
   g_autoptr (GBytes) bytes =
-      vf_read_file (AT_FDCWD, report, MAX_REPORT_BYTES, "pip's report", error);
-  return bytes ? vf_report_parse (g_bytes_get_data (bytes, NULL), (gssize)g_bytes_get_size (bytes),
-                                  "pip's report", error)
-               : NULL;
+      vf_read_file (AT_FDCWD, report, MAX_REPORT_BYTES, "pip's report", &cause);
+  if (!bytes && g_error_matches (cause, VF_ERROR, VF_ERROR_INVALID))
+    vf_error_set (error, VF_ERROR_INVALID,
+                  "%s; leave out the package whose metadata are that large", cause->message);
+  else if (!bytes)
+    g_propagate_error (error, g_steal_pointer (&cause));
+  if (!bytes)
+    return NULL;
+  return vf_report_parse (g_bytes_get_data (bytes, NULL), (gssize)g_bytes_get_size (bytes),
+                          "pip's report", error);
 }
 
 static GPtrArray *

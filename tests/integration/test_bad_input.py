@@ -10,6 +10,7 @@ import pytest
 
 import support
 from local_wheels import write_wheel
+from wheels.builder import Wheel
 
 
 @pytest.fixture
@@ -108,6 +109,16 @@ def test_a_wheel_that_breaks_a_rule(house):
     wheel.write_bytes(wheel.read_bytes() + b"trailing")
     message = refused(house, *py(house), wheel, words="rule ", code="rule")
     assert "broken-1.0-py3-none-any.whl" in message
+
+
+def test_decompression_bomb(house):
+    """64 MiB from 64 KiB, in files that are read whole: by us, and by pip."""
+    bomb = Wheel({"bomb.py": b""}, name="bomb", entry_points=b"[x]\n#" + b"x" * (64 << 20))
+    refused(house, *py(house), bomb.write(house.root), words="rule zip-ratio: bomb-1.0.dist-info/entry_points.txt",
+            code="rule")
+    bomb = Wheel({"bomb.py": b""}, name="bomb", metadata=b"Name: bomb\nVersion: 1.0\n\n" + bytes(64 << 20))
+    refused(house, *py(house), bomb.write(house.root), words="pip's report: larger than 268435456 bytes; leave out",
+            code="invalid")
 
 
 def test_accepting_a_rule(house):
