@@ -236,8 +236,8 @@ vf_client_new (gboolean start, GError **error)
   }
   g_autofree char *words = last_words (dir_fd);
   g_autofree char *path = vf_runtime_dir_path ();
-  vf_error_set (error, VF_ERROR_FAILED, "%s/%s: the daemon ends as soon as it starts: %s", path,
-                VF_WIRE_LOG, words);
+  vf_error_set (error, VF_ERROR_FAILED, "%s/%s: the daemon ends as soon as it starts%s%s", path,
+                VF_WIRE_LOG, *words ? ": " : ", and does not say why", words);
   return NULL;
 }
 

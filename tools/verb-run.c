@@ -24,6 +24,14 @@ enter (const char *path, const char *prompt)
   g_setenv ("UV_LINK_MODE", "copy", FALSE);
 }
 
+/* "run NAME COMMAND" is what one types who has just mounted NAME. */
+static gboolean
+is_environment (VfStore *store, const char *name)
+{
+  g_autoptr (VfEnvironment) found = vf_environment_open (store, name, NULL);
+  return found != NULL;
+}
+
 static gboolean
 run (VfInvocation *invocation, char **arguments, GError **error)
 {
@@ -47,7 +55,9 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   }
   /* As a shell does: 126 and 127 are statuses, not failures of this program. */
   if (!ran)
-    vf_output_warning (invocation->output, "%s", cause->message);
+    vf_output_warning (
+        invocation->output, "%s%s", cause->message,
+        is_environment (store, arguments[0]) ? ", but an environment; name it with --name" : "");
   JsonObject *result = vf_output_result (invocation->output);
   if (result != NULL)
     json_object_set_int_member (result, "status", invocation->exit_status);

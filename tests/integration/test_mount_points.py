@@ -226,5 +226,6 @@ def test_no_daemon(world):
     refused(world.venvfs("mount", "proj", check=None, env={"VENVFS_DAEMON": "/nonexistent/venvfsd"}),
             "/nonexistent/venvfsd: cannot be started: No such file or directory")
     done = world.venvfs("mount", "proj", check=1, env={"VENVFS_DAEMON": "/bin/false"})
-    assert "the daemon ends as soon as it starts" in done.err
+    assert done.err.endswith("/daemon.log: the daemon ends as soon as it starts, and does not say why\n")
+    assert done.err.count("\n") == 1
     assert world.mounts() == [] and not (world.project / ".venv").exists()

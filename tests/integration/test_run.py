@@ -70,6 +70,8 @@ def test_no_such_command(world):
     create(world, "proj")
     done = world.venvfs("run", "-n", "proj", "nosuch", check=127)
     assert done.err == "venvfs: warning: nosuch: no such program\n"
+    done = world.venvfs("run", "-n", "proj", "proj", "true", check=127)
+    assert done.err == "venvfs: warning: proj: no such program, but an environment; name it with --name\n"
     plain = world.write("plain", "x")
     done = world.venvfs("run", "-n", "proj", plain, check=126)
     assert done.err == f"venvfs: warning: {plain}: cannot be run: Permission denied\n"
