@@ -204,8 +204,8 @@ void
 vf_prefetch_show (VfPrefetch *prefetch, const VfEntry *entry)
 {
   VfImageNode node = {.index = entry->lower_index};
-  if (!prefetch->lister || !S_ISREG (entry->st.st_mode) || (entry->id & VF_UPPER_BORN_BIT) ||
-      entry->view)
+  /* What has another id than the image's own was never pushed, whatever stands for that one. */
+  if (!prefetch->lister || !S_ISREG (entry->st.st_mode) || (entry->id & HIDDEN_BITS) || entry->view)
     return;
   if (node.index == 0 && vf_image_find (prefetch->image, entry->id, &node) < 0)
     return;
