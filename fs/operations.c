@@ -1,10 +1,10 @@
-/* The low-level operations: look up, call the overlay, reply exactly once. */
+/* The low-level operations on names and attributes: look up, call the overlay, reply exactly once.
+ * Those on contents are in contents.c. */
 #include "fs/operations.h"
 #include "fs/prefetch.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,9 +17,8 @@ free_buffer (gpointer buffer)
   g_free (buffer);
 }
 
-/* This thread's buffer for replies, of at least @size bytes. */
-static char *
-reply_buffer (gsize size)
+char *
+vf_reply_buffer (gsize size)
 {
   static GPrivate key = G_PRIVATE_INIT (free_buffer);
   static _Thread_local gsize allocated;
@@ -28,18 +27,6 @@ reply_buffer (gsize size)
     allocated = size;
   }
   return g_private_get (&key);
-}
-
-static VfSession *
-session_of (fuse_req_t req)
-{
-  return fuse_req_userdata (req);
-}
-
-static VfOverlay *
-overlay_of (fuse_req_t req)
-{
-  return session_of (req)->overlay;
 }
 
 static VfCaller
@@ -68,9 +55,9 @@ reply_entry (fuse_req_t req, int result, const VfEntry *entry)
     fuse_reply_err (req, -result);
     return;
   }
-  VfOverlay *overlay = overlay_of (req);
+  VfOverlay *overlay = vf_request_overlay (req);
   struct fuse_entry_param parameter = to_parameter (entry);
-  vf_prefetch_show (session_of (req)->prefetch, entry);
+  vf_prefetch_show (vf_request_session (req)->prefetch, entry);
   if (fuse_reply_entry (req, &parameter) < 0)
     vf_overlay_forget (overlay, entry->id, 1);
 }
@@ -82,36 +69,6 @@ reply_attributes (fuse_req_t req, int result, const VfEntry *entry)
     fuse_reply_err (req, -result);
   else
     fuse_reply_attr (req, &entry->st, entry->view ? 0 : FOR_EVER);
-}
-
-/* Whether the caller is dying. Any signal makes the kernel say that a request is interrupted, but
- * only a fatal one, which the kernel turns into SIGKILL, may end it. */
-static gboolean
-caller_is_killed (gpointer user_data)
-{
-  fuse_req_t req = user_data;
-  if (!fuse_req_interrupted (req))
-    return FALSE;
-  char path[48];
-  g_autofree char *status = NULL;
-  g_snprintf (path, sizeof path, "/proc/%d/status", (int)fuse_req_ctx (req)->pid);
-  if (!g_file_get_contents (path, &status, NULL, NULL))
-    return FALSE;
-  const char *pending = strstr (status, "\nSigPnd:");
-  return pending && (g_ascii_strtoull (pending + strlen ("\nSigPnd:\t"), NULL, 16) &
-                     (1u << (SIGKILL - 1))) != 0;
-}
-
-static void
-begin_copying (fuse_req_t req)
-{
-  vf_overlay_interrupt_by (caller_is_killed, req);
-}
-
-static void
-end_copying (void)
-{
-  vf_overlay_interrupt_by (NULL, NULL);
 }
 
 static void
@@ -133,7 +90,7 @@ static void
 operation_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
 {
   VfEntry entry = {0};
-  VfSession *session = session_of (req);
+  VfSession *session = vf_request_session (req);
   struct fuse_entry_param hidden;
   if (parent == VF_IMAGE_ROOT_ID && vf_prefetch_lookup (session->prefetch, name, &hidden)) {
     fuse_reply_entry (req, &hidden);
@@ -153,7 +110,7 @@ operation_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
 static void
 operation_forget (fuse_req_t req, fuse_ino_t id, guint64 n)
 {
-  vf_overlay_forget (overlay_of (req), id, n);
+  vf_overlay_forget (vf_request_overlay (req), id, n);
   fuse_reply_none (req);
 }
 
@@ -161,7 +118,7 @@ static void
 operation_forget_multi (fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
   for (size_t i = 0; i < count; i++)
-    vf_overlay_forget (overlay_of (req), forgets[i].ino, forgets[i].nlookup);
+    vf_overlay_forget (vf_request_overlay (req), forgets[i].ino, forgets[i].nlookup);
   fuse_reply_none (req);
 }
 
@@ -169,7 +126,7 @@ static void
 operation_getattr (fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
   VfEntry entry;
-  VfSession *session = session_of (req);
+  VfSession *session = vf_request_session (req);
   int result = vf_overlay_getattr (session->overlay, id, &entry);
   if (result == 0 && entry.view && vf_follow_refresh (session->follow))
     result = vf_overlay_getattr (session->overlay, id, &entry);
@@ -198,9 +155,9 @@ operation_setattr (fuse_req_t req, fuse_ino_t id, struct stat *values, int to_se
   if (to_set & FUSE_SET_ATTR_MTIME_NOW)
     times[1].tv_nsec = UTIME_NOW;
   VfEntry entry;
-  begin_copying (req);
-  int result = vf_overlay_setattr (overlay_of (req), id, mask, values, times, &entry);
-  end_copying ();
+  vf_request_begin_copying (req);
+  int result = vf_overlay_setattr (vf_request_overlay (req), id, mask, values, times, &entry);
+  vf_request_end_copying ();
   reply_attributes (req, result, &entry);
 }
 
@@ -208,7 +165,7 @@ static void
 operation_readlink (fuse_req_t req, fuse_ino_t id)
 {
   g_autofree char *target = NULL;
-  int result = vf_overlay_readlink (overlay_of (req), id, &target);
+  int result = vf_overlay_readlink (vf_request_overlay (req), id, &target);
   if (result < 0)
     fuse_reply_err (req, -result);
   else
@@ -220,8 +177,9 @@ operation_mknod (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
 {
   VfEntry entry;
   VfCaller caller = caller_of (req);
-  reply_entry (req, vf_overlay_mknod (overlay_of (req), &caller, parent, name, mode, rdev, &entry),
-               &entry);
+  reply_entry (
+      req, vf_overlay_mknod (vf_request_overlay (req), &caller, parent, name, mode, rdev, &entry),
+      &entry);
 }
 
 static void
@@ -229,7 +187,8 @@ operation_mkdir (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
 {
   VfEntry entry;
   VfCaller caller = caller_of (req);
-  reply_entry (req, vf_overlay_mkdir (overlay_of (req), &caller, parent, name, mode, &entry),
+  reply_entry (req,
+               vf_overlay_mkdir (vf_request_overlay (req), &caller, parent, name, mode, &entry),
                &entry);
 }
 
@@ -238,7 +197,8 @@ operation_symlink (fuse_req_t req, const char *target, fuse_ino_t parent, const 
 {
   VfEntry entry;
   VfCaller caller = caller_of (req);
-  reply_entry (req, vf_overlay_symlink (overlay_of (req), &caller, target, parent, name, &entry),
+  reply_entry (req,
+               vf_overlay_symlink (vf_request_overlay (req), &caller, target, parent, name, &entry),
                &entry);
 }
 
@@ -246,99 +206,34 @@ static void
 operation_link (fuse_req_t req, fuse_ino_t id, fuse_ino_t new_parent, const char *new_name)
 {
   VfEntry entry;
-  reply_entry (req, vf_overlay_link (overlay_of (req), id, new_parent, new_name, &entry), &entry);
+  reply_entry (req, vf_overlay_link (vf_request_overlay (req), id, new_parent, new_name, &entry),
+               &entry);
 }
 
 static void
 operation_unlink (fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-  fuse_reply_err (req, -vf_overlay_unlink (overlay_of (req), parent, name));
+  fuse_reply_err (req, -vf_overlay_unlink (vf_request_overlay (req), parent, name));
 }
 
 static void
 operation_rmdir (fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-  fuse_reply_err (req, -vf_overlay_rmdir (overlay_of (req), parent, name));
+  fuse_reply_err (req, -vf_overlay_rmdir (vf_request_overlay (req), parent, name));
 }
 
 static void
 operation_rename (fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
                   const char *new_name, unsigned flags)
 {
-  fuse_reply_err (req,
-                  -vf_overlay_rename (overlay_of (req), parent, name, new_parent, new_name, flags));
+  fuse_reply_err (req, -vf_overlay_rename (vf_request_overlay (req), parent, name, new_parent,
+                                           new_name, flags));
 }
 
 static void
 operation_open (fuse_req_t req, fuse_ino_t id, struct fuse_file_info *info)
 {
   fuse_reply_err (req, ENOSYS);
-}
-
-static void
-reply_extent (fuse_req_t req, const VfExtent *extent)
-{
-  char *buffer = reply_buffer ((gsize)extent->length + 1);
-  gsize done = 0;
-  while (done < extent->length) {
-    ssize_t n = pread (extent->fd, buffer + done, (gsize)extent->length - done,
-                       extent->offset + (goffset)done);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0) {
-      fuse_reply_err (req, errno);
-      return;
-    }
-    if (n == 0)
-      break;
-    done += (gsize)n;
-  }
-  fuse_reply_buf (req, buffer, done);
-}
-
-static void
-operation_read (fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
-                struct fuse_file_info *info)
-{
-  VfSession *session = session_of (req);
-  VfRead read;
-  vf_prefetch_note_read (session->prefetch, id, (guint64)offset, size);
-  int result = vf_overlay_read (session->overlay, id, (guint64)offset, size, &read);
-  if (result == 0 && read.bytes && vf_follow_refresh (session->follow)) {
-    vf_overlay_read_done (session->overlay, &read);
-    result = vf_overlay_read (session->overlay, id, (guint64)offset, size, &read);
-  }
-  if (result < 0) {
-    fuse_reply_err (req, -result);
-    return;
-  }
-  if (read.bytes)
-    fuse_reply_buf (req, g_bytes_get_data (read.bytes, NULL), g_bytes_get_size (read.bytes));
-  else
-    reply_extent (req, &read.extent);
-  vf_overlay_read_done (session->overlay, &read);
-}
-
-/* The kernel knows the size, so the offset is right for O_APPEND too. */
-static void
-operation_write (fuse_req_t req, fuse_ino_t id, const char *data, size_t size, off_t offset,
-                 struct fuse_file_info *info)
-{
-  gsize written;
-  begin_copying (req);
-  int result =
-      vf_overlay_write (overlay_of (req), id, (guint64)offset, data, size, FALSE, &written);
-  end_copying ();
-  if (result < 0)
-    fuse_reply_err (req, -result);
-  else
-    fuse_reply_write (req, written);
-}
-
-static void
-operation_fsync (fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_info *info)
-{
-  fuse_reply_err (req, -vf_overlay_fsync (overlay_of (req), id, data_only != 0));
 }
 
 typedef struct {
@@ -360,7 +255,7 @@ add_entry (const char *name, const VfEntry *entry, guint64 position, gpointer us
   struct fuse_entry_param parameter = to_parameter (entry);
   if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')))
     parameter.ino = 0;
-  vf_prefetch_show (session_of (reply->req)->prefetch, entry);
+  vf_prefetch_show (vf_request_session (reply->req)->prefetch, entry);
   gsize needed =
       fuse_add_direntry_plus (reply->req, reply->buffer + reply->used, reply->size - reply->used,
                               name, &parameter, (off_t)position);
@@ -392,14 +287,14 @@ operation_readdirplus (fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
                        struct fuse_file_info *info)
 {
   if (vf_prefetch_is_hidden (id)) {
-    vf_prefetch_list (session_of (req)->prefetch, req, id, reply_buffer (size), size,
+    vf_prefetch_list (vf_request_session (req)->prefetch, req, id, vf_reply_buffer (size), size,
                       (guint64)offset);
     return;
   }
   g_autoptr (GArray) group_ids = g_array_new (FALSE, FALSE, sizeof (fuse_ino_t));
   Reply reply = {.req = req,
-                 .overlay = overlay_of (req),
-                 .buffer = reply_buffer (size),
+                 .overlay = vf_request_overlay (req),
+                 .buffer = vf_reply_buffer (size),
                  .size = size,
                  .group_ids = group_ids};
   int result = vf_overlay_list (reply.overlay, id, (guint64)offset, TRUE, add_entry, &reply);
@@ -417,7 +312,7 @@ static void
 operation_statfs (fuse_req_t req, fuse_ino_t id)
 {
   struct statvfs statvfs;
-  int result = vf_overlay_statfs (overlay_of (req), &statvfs);
+  int result = vf_overlay_statfs (vf_request_overlay (req), &statvfs);
   if (result < 0)
     fuse_reply_err (req, -result);
   else
@@ -438,29 +333,31 @@ reply_attribute (fuse_req_t req, gssize result, const char *buffer, size_t size)
 static void
 operation_getxattr (fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 {
-  char *buffer = reply_buffer (size);
-  reply_attribute (req, vf_overlay_getxattr (overlay_of (req), id, name, buffer, size), buffer,
-                   size);
+  char *buffer = vf_reply_buffer (size);
+  reply_attribute (req, vf_overlay_getxattr (vf_request_overlay (req), id, name, buffer, size),
+                   buffer, size);
 }
 
 static void
 operation_listxattr (fuse_req_t req, fuse_ino_t id, size_t size)
 {
-  char *buffer = reply_buffer (size);
-  reply_attribute (req, vf_overlay_listxattr (overlay_of (req), id, buffer, size), buffer, size);
+  char *buffer = vf_reply_buffer (size);
+  reply_attribute (req, vf_overlay_listxattr (vf_request_overlay (req), id, buffer, size), buffer,
+                   size);
 }
 
 static void
 operation_setxattr (fuse_req_t req, fuse_ino_t id, const char *name, const char *value, size_t size,
                     int flags)
 {
-  fuse_reply_err (req, -vf_overlay_setxattr (overlay_of (req), id, name, value, size, flags));
+  fuse_reply_err (req,
+                  -vf_overlay_setxattr (vf_request_overlay (req), id, name, value, size, flags));
 }
 
 static void
 operation_removexattr (fuse_req_t req, fuse_ino_t id, const char *name)
 {
-  fuse_reply_err (req, -vf_overlay_removexattr (overlay_of (req), id, name));
+  fuse_reply_err (req, -vf_overlay_removexattr (vf_request_overlay (req), id, name));
 }
 
 /* isatty() and the like: nothing here is a device. */
@@ -470,44 +367,6 @@ operation_ioctl (fuse_req_t req, fuse_ino_t id, unsigned command, void *argument
                  size_t out_size)
 {
   fuse_reply_err (req, ENOTTY);
-}
-
-static void
-operation_fallocate (fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t length,
-                     struct fuse_file_info *info)
-{
-  begin_copying (req);
-  int result = vf_overlay_fallocate (overlay_of (req), id, mode, (guint64)offset, (guint64)length);
-  end_copying ();
-  fuse_reply_err (req, -result);
-}
-
-static void
-operation_copy_file_range (fuse_req_t req, fuse_ino_t in, off_t in_offset,
-                           struct fuse_file_info *in_info, fuse_ino_t out, off_t out_offset,
-                           struct fuse_file_info *out_info, size_t size, int flags)
-{
-  gsize copied;
-  begin_copying (req);
-  int result = vf_overlay_copy_range (overlay_of (req), in, (guint64)in_offset, out,
-                                      (guint64)out_offset, size, &copied);
-  end_copying ();
-  if (result < 0)
-    fuse_reply_err (req, -result);
-  else
-    fuse_reply_write (req, copied);
-}
-
-static void
-operation_lseek (fuse_req_t req, fuse_ino_t id, off_t offset, int whence,
-                 struct fuse_file_info *info)
-{
-  gint64 found;
-  int result = vf_overlay_lseek (overlay_of (req), id, offset, whence, &found);
-  if (result < 0)
-    fuse_reply_err (req, -result);
-  else
-    fuse_reply_lseek (req, found);
 }
 
 const struct fuse_lowlevel_ops vf_operations = {
@@ -527,10 +386,10 @@ const struct fuse_lowlevel_ops vf_operations = {
     .rename = operation_rename,
     .open = operation_open,
     .opendir = operation_open,
-    .read = operation_read,
-    .write = operation_write,
-    .fsync = operation_fsync,
-    .fsyncdir = operation_fsync,
+    .read = vf_operation_read,
+    .write = vf_operation_write,
+    .fsync = vf_operation_fsync,
+    .fsyncdir = vf_operation_fsync,
     .readdirplus = operation_readdirplus,
     .statfs = operation_statfs,
     .getxattr = operation_getxattr,
@@ -538,7 +397,7 @@ const struct fuse_lowlevel_ops vf_operations = {
     .setxattr = operation_setxattr,
     .removexattr = operation_removexattr,
     .ioctl = operation_ioctl,
-    .fallocate = operation_fallocate,
-    .copy_file_range = operation_copy_file_range,
-    .lseek = operation_lseek,
+    .fallocate = vf_operation_fallocate,
+    .copy_file_range = vf_operation_copy_file_range,
+    .lseek = vf_operation_lseek,
 };

@@ -1,4 +1,4 @@
-/* The low-level operations of a session, and what session.c and follow.c share with them. */
+/* The low-level operations of a session, and what its parts share. */
 #pragma once
 
 #include <fuse_lowlevel.h>
@@ -23,6 +23,39 @@ struct VfSession {
 };
 
 extern const struct fuse_lowlevel_ops vf_operations;
+
+static inline VfSession *
+vf_request_session (fuse_req_t req)
+{
+  return fuse_req_userdata (req);
+}
+
+static inline VfOverlay *
+vf_request_overlay (fuse_req_t req)
+{
+  return vf_request_session (req)->overlay;
+}
+
+/* This thread's buffer for replies, of at least @size bytes. */
+char *vf_reply_buffer (gsize size);
+
+/* ---- contents.c */
+
+void vf_operation_read (fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
+                        struct fuse_file_info *info);
+void vf_operation_write (fuse_req_t req, fuse_ino_t id, const char *data, size_t size, off_t offset,
+                         struct fuse_file_info *info);
+void vf_operation_fsync (fuse_req_t req, fuse_ino_t id, int data_only, struct fuse_file_info *info);
+void vf_operation_fallocate (fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_t length,
+                             struct fuse_file_info *info);
+void vf_operation_copy_file_range (fuse_req_t req, fuse_ino_t in, off_t in_offset,
+                                   struct fuse_file_info *in_info, fuse_ino_t out, off_t out_offset,
+                                   struct fuse_file_info *out_info, size_t size, int flags);
+void vf_operation_lseek (fuse_req_t req, fuse_ino_t id, off_t offset, int whence,
+                         struct fuse_file_info *info);
+/* Around what may copy a file up: it then ends when the caller is killed. */
+void vf_request_begin_copying (fuse_req_t req);
+void vf_request_end_copying (void);
 
 /* ---- invalidate.c: another image is shown */
 

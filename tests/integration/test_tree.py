@@ -17,6 +17,7 @@ CLANG_FORMAT_MAJOR = "14"
 # Sources without a unit test of their own, each with the reason. A path may leave this list, and
 # one enters it only with a reason that a reader accepts.
 WITHOUT_UNIT_TEST = {
+    "fs/contents.c": "answers the kernel: test_filesystem.py",
     "fs/follow.c": "needs a mount that moves: test_filesystem.py",
     "fs/invalidate.c": "tells the kernel: test_switch.py",
     "fs/main.c": "the daemon: test_daemon.py",
