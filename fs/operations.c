@@ -99,11 +99,13 @@ operation_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
   int result = vf_overlay_lookup (session->overlay, parent, name, &entry);
   if (result == 0 && entry.view && vf_follow_refresh (session->follow))
     result = vf_overlay_getattr (session->overlay, entry.id, &entry);
-  /* Node 0 is how the kernel is told to remember that there is nothing. */
-  if (result == -ENOENT)
-    result = 0;
-  else if (result == 0)
+  if (result == 0)
     vf_prefetch_touch (session->prefetch, parent, name, &entry);
+  /* Node 0 is how the kernel is told to remember that there is nothing. */
+  if (result == -ENOENT) {
+    entry = (VfEntry){0};
+    result = 0;
+  }
   reply_entry (req, result, &entry);
 }
 
