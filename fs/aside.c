@@ -1,44 +1,21 @@
-/* Setting parts of the upper aside, and bringing them back.
- *
- * aside/<n>/ of the environment holds what was taken out of the upper when generation n was left,
- * at the same paths: files, whiteouts, and directories with the marks by which they hid the image.
- * To bring it back is the same the other way round. Nothing is copied: every step is one rename,
- * and whenever the daemon is killed in the middle, each thing is in one of the two places; the next
- * mount of generation n brings back whatever lies in aside/<n>/.
- *
- * What is set aside does not cease to be: whoever has such a file open goes on reading and writing
- * it. Its record in the table moves along, to a directory that no name in the mount leads to
- * (overlay->asides). All of this holds the tree writing. */
-#include <dirent.h>
+/* Taking parts of the upper out of sight. */
+#include "fs/aside.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/internal.h"
-
-typedef struct {
-  VfOverlay *overlay;
-  guint number;         /* of the folder in aside/ that takes things; 0: there is none */
-  guint64 root;         /* its id; 0: not made yet */
-  VfImage *next;        /* what will be shown */
-  gboolean mounted;     /* the kernel may know nodes by what they are now */
-  GHashTable *mirrored; /* path → guint64: the directories in it so far */
-  GHashTable *touched;  /* set of paths: directories that something was taken out of */
-  const VfAsideWatch *watch;
-} Aside;
-
-static void
-aside_clear (Aside *aside)
+void
+vf_aside_clear (VfAside *aside)
 {
   g_clear_pointer (&aside->mirrored, g_hash_table_unref);
   g_clear_pointer (&aside->touched, g_hash_table_unref);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Aside, aside_clear)
 
-static void
-aside_init (Aside *aside, VfOverlay *overlay, guint number, const VfAsideWatch *watch)
+void
+vf_aside_init (VfAside *aside, VfOverlay *overlay, guint number, const VfAsideWatch *watch)
 {
   aside->overlay = overlay;
   aside->number = number;
@@ -47,29 +24,15 @@ aside_init (Aside *aside, VfOverlay *overlay, guint number, const VfAsideWatch *
   aside->touched = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 }
 
-static void
-tell (const Aside *aside, guint64 directory, const char *path, const VfChild *child)
+void
+vf_aside_tell (const VfAside *aside, guint64 directory, const char *path, const VfChild *child)
 {
   if (aside->watch)
     aside->watch->about_to_change (directory, path, child->id, aside->watch->user_data);
 }
 
-static const char *
-last_name (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-  return slash ? slash + 1 : path;
-}
-
-static char *
-join (const char *path, const char *name)
-{
-  return *path ? g_strconcat (path, "/", name, NULL) : g_strdup (name);
-}
-
-/* A directory outside of what is seen, as a place in the table. */
-static guint64
-record_directory (VfOverlay *overlay, guint64 parent, const char *name, ino_t ino)
+guint64
+vf_aside_record (VfOverlay *overlay, guint64 parent, const char *name, ino_t ino)
 {
   VfUpperNode node = {.id = VF_UPPER_BORN_BIT | (ino & (VF_UPPER_BORN_BIT - 1)),
                       .parent = parent,
@@ -79,9 +42,8 @@ record_directory (VfOverlay *overlay, guint64 parent, const char *name, ino_t in
   return node.id;
 }
 
-/* aside/<n>; -ENOENT if it is not there and not to be made. */
-static int
-open_root (VfOverlay *overlay, guint number, gboolean make, guint64 *out_id)
+int
+vf_aside_open (VfOverlay *overlay, guint number, gboolean make, guint64 *out_id)
 {
   g_autofree char *path = g_strdup_printf ("aside/%u", number);
   if (overlay->environment_fd < 0)
@@ -95,7 +57,7 @@ open_root (VfOverlay *overlay, guint number, gboolean make, guint64 *out_id)
     return fd;
   if (fstat (fd, &st) < 0)
     return -errno;
-  *out_id = record_directory (overlay, 0, "", st.st_ino);
+  *out_id = vf_aside_record (overlay, 0, "", st.st_ino);
   if (!g_hash_table_contains (overlay->asides, out_id))
     g_hash_table_insert (overlay->asides, g_memdup2 (out_id, sizeof *out_id),
                          GINT_TO_POINTER (vf_fd_steal (&fd)));
@@ -104,7 +66,7 @@ open_root (VfOverlay *overlay, guint number, gboolean make, guint64 *out_id)
 
 /* The directory in the folder that corresponds to @path. */
 static int
-mirror (Aside *aside, const char *path, guint64 *out_id)
+mirror (VfAside *aside, const char *path, guint64 *out_id)
 {
   VfOverlay *overlay = aside->overlay;
   const guint64 *known = g_hash_table_lookup (aside->mirrored, path);
@@ -114,13 +76,13 @@ mirror (Aside *aside, const char *path, guint64 *out_id)
   }
   int result;
   if (*path == '\0')
-    result = open_root (overlay, aside->number, TRUE, out_id);
+    result = vf_aside_open (overlay, aside->number, TRUE, out_id);
   else {
     g_autofree char *above = g_path_get_dirname (path);
     g_autoptr (VfDescriptor) directory = NULL;
     struct stat st;
     guint64 parent;
-    const char *name = last_name (path);
+    const char *name = vf_path_last (path);
     result = mirror (aside, strcmp (above, ".") == 0 ? "" : above, &parent);
     if (result == 0)
       result = vf_directory_open (overlay, parent, &directory);
@@ -129,16 +91,15 @@ mirror (Aside *aside, const char *path, guint64 *out_id)
     if ((mkdirat (directory->fd, name, 0755) < 0 && errno != EEXIST) ||
         fstatat (directory->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
       return -errno;
-    *out_id = record_directory (overlay, parent, name, st.st_ino);
+    *out_id = vf_aside_record (overlay, parent, name, st.st_ino);
   }
   if (result == 0)
     g_hash_table_insert (aside->mirrored, g_strdup (path), g_memdup2 (out_id, sizeof *out_id));
   return result;
 }
 
-/* Records that nothing needs as a place any more go. */
-static void
-settle_mirrored (Aside *aside)
+void
+vf_aside_settle (VfAside *aside)
 {
   GHashTableIter iter;
   gpointer id;
@@ -166,10 +127,9 @@ clear_place (VfOverlay *overlay, guint64 directory, int dir_fd, const char *name
   return vf_beneath_rename (dir_fd, name, overlay->work_fd, temporary, 0);
 }
 
-/* Renames, and lets the table know; @child is what stands at the old place, or a whiteout. */
-static int
-move_object (VfOverlay *overlay, const VfChild *child, guint64 from, int from_fd, guint64 to,
-             int to_fd, const char *name)
+int
+vf_aside_move (VfOverlay *overlay, const VfChild *child, guint64 from, int from_fd, guint64 to,
+               int to_fd, const char *name)
 {
   gboolean stands = !child->whiteout && vf_upper_stands_at (overlay->upper, child->id, from, name);
   int result = clear_place (overlay, to, to_fd, name);
@@ -202,7 +162,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Spot, spot_clear)
 /* 1: the upper has something at spot->child, which is the last name of @path or, if that is not to
  * be reached, *@out_path's. 0: it has nothing there. */
 static int
-find_spot (Aside *aside, const char *path, Spot *spot, char **out_path)
+find_spot (VfAside *aside, const char *path, Spot *spot, char **out_path)
 {
   VfOverlay *overlay = aside->overlay;
   g_autoptr (GString) at = g_string_new (NULL);
@@ -234,8 +194,8 @@ find_spot (Aside *aside, const char *path, Spot *spot, char **out_path)
   return result;
 }
 
-static int
-take_path (Aside *aside, const char *path)
+int
+vf_aside_take_path (VfAside *aside, const char *path)
 {
   g_auto (Spot) spot = {0};
   g_autofree char *found = NULL;
@@ -251,16 +211,16 @@ take_path (Aside *aside, const char *path)
     result = vf_directory_open (aside->overlay, id, &to);
   if (result < 0)
     return result;
-  tell (aside, spot.node.upper.id, found, &spot.child);
+  vf_aside_tell (aside, spot.node.upper.id, found, &spot.child);
   if (*folder)
     g_hash_table_add (aside->touched, g_strdup (folder));
-  return move_object (aside->overlay, &spot.child, spot.node.upper.id, spot.directory->fd, id,
-                      to->fd, last_name (found));
+  return vf_aside_move (aside->overlay, &spot.child, spot.node.upper.id, spot.directory->fd, id,
+                        to->fd, vf_path_last (found));
 }
 
 /* The mirrored directory says what the upper's said: its mode, and how it hid the image. */
 static int
-copy_marks (Aside *aside, const char *path, const VfChild *child, const VfMarks *marks)
+copy_marks (VfAside *aside, const char *path, const VfChild *child, const VfMarks *marks)
 {
   g_autoptr (VfDescriptor) directory = NULL;
   guint64 id;
@@ -284,7 +244,7 @@ copy_marks (Aside *aside, const char *path, const VfChild *child, const VfMarks 
 }
 
 static gboolean
-will_be_directory (const Aside *aside, const char *path)
+will_be_directory (const VfAside *aside, const char *path)
 {
   VfImageNode next;
   return aside->next && vf_image_lookup_path (aside->next, path, &next) == 0 &&
@@ -294,7 +254,7 @@ will_be_directory (const Aside *aside, const char *path)
 /* A directory that something was taken out of goes too if nothing is left in it, unless it is
  * merged and remains so; one that stays hides the next image no more. */
 static int
-settle_directory (Aside *aside, const char *path)
+settle_directory (VfAside *aside, const char *path)
 {
   VfOverlay *overlay = aside->overlay;
   g_auto (Spot) spot = {0};
@@ -303,7 +263,7 @@ settle_directory (Aside *aside, const char *path)
   int result = find_spot (aside, path, &spot, &found);
   if (result <= 0 || strcmp (found, path) != 0 || !spot.child.directory)
     return MIN (result, 0);
-  const char *name = last_name (path);
+  const char *name = vf_path_last (path);
   result = vf_marking_read (spot.directory->fd, name, spot.child.st.st_mode, &marks);
   if (result < 0)
     return result;
@@ -320,7 +280,7 @@ settle_directory (Aside *aside, const char *path)
   result = copy_marks (aside, path, &spot.child, &marks);
   if (result < 0)
     return result;
-  tell (aside, spot.node.upper.id, path, &spot.child);
+  vf_aside_tell (aside, spot.node.upper.id, path, &spot.child);
   if (goes)
     return vf_take_away (overlay, spot.node.upper.id, spot.directory->fd, name, &spot.child, FALSE);
   VF_AUTOFD fd = vf_beneath_open_forced (spot.directory->fd, name, O_RDONLY | O_DIRECTORY);
@@ -337,7 +297,7 @@ compare_depth (gconstpointer a, gconstpointer b)
 
 /* With all directories above those that something was taken out of. */
 static GPtrArray *
-touched_directories (Aside *aside)
+touched_directories (VfAside *aside)
 {
   g_autoptr (GHashTable) all = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   GPtrArray *paths = g_ptr_array_new_with_free_func (g_free);
@@ -370,211 +330,14 @@ int
 vf_aside_take (VfOverlay *overlay, guint number, const char *const *paths, VfImage *next,
                const VfAsideWatch *watch)
 {
-  g_auto (Aside) aside = {.next = next, .mounted = TRUE};
-  aside_init (&aside, overlay, number, watch);
+  g_auto (VfAside) aside = {.next = next, .mounted = TRUE};
+  vf_aside_init (&aside, overlay, number, watch);
   int result = note_aside (overlay);
   for (gsize i = 0; result == 0 && paths[i]; i++)
-    result = take_path (&aside, paths[i]);
+    result = vf_aside_take_path (&aside, paths[i]);
   g_autoptr (GPtrArray) touched = touched_directories (&aside);
   for (guint i = 0; result == 0 && i < touched->len; i++)
     result = settle_directory (&aside, touched->pdata[i]);
-  settle_mirrored (&aside);
+  vf_aside_settle (&aside);
   return result;
-}
-
-/* --- Bringing back --- */
-
-/* What stands in the way goes to where the present is set aside. 1: the place is free; 0: it is
- * not, and there is no such place. */
-static int
-make_room (Aside *aside, const char *path)
-{
-  if (aside->number == 0)
-    return 0;
-  int result = take_path (aside, path);
-  return result < 0 ? result : 1;
-}
-
-/* The kernel may know what the image has there by the recorded id: without a record that says that
- * it knows this one, the file gets an id of its own. */
-static int
-forget_id (const Aside *aside, const VfChild *child, guint64 from, int from_fd, const char *name)
-{
-  if (!aside->mounted || !S_ISREG (child->st.st_mode) ||
-      vf_upper_stands_at (aside->overlay->upper, child->id, from, name))
-    return 0;
-  VF_AUTOFD fd = vf_beneath_open_forced (from_fd, name, O_RDONLY | O_NONBLOCK);
-  return fd < 0 ? fd : vf_marking_remove_id (fd);
-}
-
-static int
-bring_file (Aside *aside, const VfNode *to, guint64 from, int from_fd, const VfChild *child,
-            const char *path)
-{
-  VfOverlay *overlay = aside->overlay;
-  g_autoptr (VfDescriptor) directory = NULL;
-  const char *name = last_name (path);
-  VfChild there;
-  int result = vf_directory_open (overlay, to->upper.id, &directory);
-  if (result == 0)
-    result = vf_child_find (overlay, to, directory->fd, name, &there);
-  if (result < 0 && result != -ENOENT)
-    return result;
-  if (there.whiteout || (there.upper.flags & VF_UPPER_PRESENT)) {
-    result = make_room (aside, path);
-    if (result <= 0)
-      return result;
-  }
-  tell (aside, to->upper.id, path, &there);
-  result = forget_id (aside, child, from, from_fd, name);
-  return result < 0
-             ? result
-             : move_object (overlay, child, from, from_fd, to->upper.id, directory->fd, name);
-}
-
-/* Makes sure that the upper has the directory; 1, 0 if something is in the way, -errno. */
-static int
-make_directory (Aside *aside, const VfNode *to, int dir_fd, const VfChild *child, const char *path,
-                VfChild *out_there)
-{
-  VfOverlay *overlay = aside->overlay;
-  const char *name = last_name (path);
-  int result = vf_child_find (overlay, to, dir_fd, name, out_there);
-  if (result < 0 && result != -ENOENT)
-    return result;
-  gboolean present = (out_there->upper.flags & VF_UPPER_PRESENT) != 0;
-  if (present && out_there->directory)
-    return 1;
-  if (present || out_there->whiteout) {
-    result = make_room (aside, path);
-    if (result <= 0)
-      return result;
-  }
-  tell (aside, to->upper.id, path, out_there);
-  if (mkdirat (dir_fd, name, child->st.st_mode & 07777) < 0)
-    return -errno;
-  if (overlay->privileged &&
-      fchownat (dir_fd, name, child->st.st_uid, child->st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-    return -errno;
-  result = vf_child_find (overlay, to, dir_fd, name, out_there);
-  return result < 0 ? result : 1;
-}
-
-static int
-restore_marks (Aside *aside, const VfNode *to, int dir_fd, int from_fd, const VfChild *child,
-               const char *path, VfChild *there)
-{
-  g_auto (VfMarks) marks = {0};
-  const char *name = last_name (path);
-  int result = vf_marking_read (from_fd, name, child->st.st_mode, &marks);
-  if (result < 0 || (!marks.opaque && !marks.has_lower))
-    return result;
-  tell (aside, to->upper.id, path, there);
-  VF_AUTOFD fd = vf_beneath_open_forced (dir_fd, name, O_RDONLY | O_DIRECTORY);
-  if (fd < 0)
-    return fd;
-  if (marks.opaque)
-    result = vf_marking_set_opaque (fd);
-  if (result == 0 && marks.has_lower)
-    result = vf_marking_set_lower (fd, &marks.lower_image, marks.lower_path);
-  return result < 0 ? result : vf_child_find (aside->overlay, to, dir_fd, name, there);
-}
-
-static int bring_entries (Aside *aside, const VfNode *to, guint64 from, const char *path);
-
-static int
-bring_directory (Aside *aside, const VfNode *to, guint64 from, int from_fd, VfChild *child,
-                 const char *path)
-{
-  VfOverlay *overlay = aside->overlay;
-  g_autoptr (VfDescriptor) directory = NULL;
-  const char *name = last_name (path);
-  VfChild there;
-  int result = vf_directory_open (overlay, to->upper.id, &directory);
-  if (result == 0)
-    result = make_directory (aside, to, directory->fd, child, path, &there);
-  if (result <= 0)
-    return result;
-  result = restore_marks (aside, to, directory->fd, from_fd, child, path, &there);
-  if (result < 0)
-    return result;
-  vf_upper_take (overlay->upper, &there.upper, name, 0);
-  VfNode node = vf_node_of_child (&there);
-  child->id = child->upper.id = record_directory (overlay, from, name, child->st.st_ino);
-  child->image = NULL;
-  result = bring_entries (aside, &node, child->id, path);
-  if (result < 0)
-    return result;
-  result = vf_child_is_empty (overlay, child, name);
-  return result <= 0 ? result : vf_take_away (overlay, from, from_fd, name, child, FALSE);
-}
-
-static int
-bring_entry (Aside *aside, const VfNode *to, guint64 from, int from_fd, const char *path)
-{
-  VfNode node = {.upper.id = from, .present = TRUE, .directory = TRUE};
-  VfChild child;
-  int result = vf_child_find (aside->overlay, &node, from_fd, last_name (path), &child);
-  if (result < 0 && !child.whiteout)
-    return result;
-  return child.directory ? bring_directory (aside, to, from, from_fd, &child, path)
-                         : bring_file (aside, to, from, from_fd, &child, path);
-}
-
-static int
-read_names (int dir_fd, GPtrArray *names)
-{
-  int fd = vf_beneath_open_forced (dir_fd, ".", O_RDONLY | O_DIRECTORY);
-  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
-  if (!stream)
-    return fd < 0 ? fd : -errno;
-  struct dirent *entry;
-  while ((entry = readdir (stream)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      g_ptr_array_add (names, g_strdup (entry->d_name));
-  closedir (stream);
-  return 0;
-}
-
-static int
-bring_entries (Aside *aside, const VfNode *to, guint64 from, const char *path)
-{
-  g_autoptr (VfDescriptor) directory = NULL;
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  int result = vf_directory_open (aside->overlay, from, &directory);
-  if (result == 0)
-    result = read_names (directory->fd, names);
-  for (guint i = 0; result == 0 && i < names->len; i++) {
-    g_autofree char *entry = join (path, names->pdata[i]);
-    result = bring_entry (aside, to, from, directory->fd, entry);
-  }
-  return result;
-}
-
-int
-vf_aside_bring_back (VfOverlay *overlay, guint number, guint into, gboolean mounted,
-                     const VfAsideWatch *watch)
-{
-  g_auto (Aside) aside = {.mounted = mounted};
-  aside_init (&aside, overlay, into, watch);
-  guint64 id;
-  VfNode root;
-  int result = open_root (overlay, number, FALSE, &id);
-  if (result == 0)
-    result = vf_node_resolve (overlay, VF_UPPER_ROOT, &root);
-  if (result < 0)
-    return result == -ENOENT ? 0 : result;
-  result = bring_entries (&aside, &root, id, "");
-  settle_mirrored (&aside);
-  if (result < 0)
-    return result;
-  g_autofree char *path = g_strdup_printf ("aside/%u", number);
-  if (unlinkat (overlay->environment_fd, path, AT_REMOVEDIR) < 0)
-    return errno == ENOTEMPTY ? 0 : -errno;
-  int fd = GPOINTER_TO_INT (g_hash_table_lookup (overlay->asides, &id));
-  vf_fd_clear (&fd);
-  g_hash_table_remove (overlay->asides, &id);
-  vf_descriptors_drop (overlay->descriptors, id);
-  vf_upper_remove (overlay->upper, id);
-  return 0;
 }

@@ -225,7 +225,7 @@ void vf_lower_removed (VfOverlay *overlay, const VfChild *child);
 /* Deletes an object of work/, with the whiteouts in it if it is a directory. */
 void vf_work_delete (VfOverlay *overlay, const char *name, gboolean directory);
 
-/* ---- aside.c. Both hold: tree writing */
+/* ---- aside.c and bring-back.c. Both hold: tree writing */
 
 typedef struct {
   /* Called before what is seen at @path changes; @id: the node that is seen there now, 0 if none.

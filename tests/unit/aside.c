@@ -1,19 +1,6 @@
 #include "switch-fixture.h"
 
 static void
-forget_everything (Fixture *fixture, VfImage *image)
-{
-  vf_overlay_free (fixture->overlay);
-  g_autoptr (GError) error = NULL;
-  VfOverlayOptions options = {.store = fixture->store,
-                              .environment_fd = fixture->environment_fd,
-                              .generation = 1,
-                              .owner_is_mounter = TRUE};
-  fixture->overlay = vf_overlay_new (image, &options, &error);
-  g_assert_no_error (error);
-}
-
-static void
 test_files (Fixture *fixture, gconstpointer user_data)
 {
   VfOverlay *o = fixture->overlay;
@@ -42,17 +29,6 @@ test_files (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (error_at (fixture, "dir/exec"), ==, -ENOENT);
   g_assert_false (disk_has (fixture, "aside/1"));
   g_assert_false (disk_has (fixture, "aside/2"));
-}
-
-/* As pip leaves it: the image's directory removed, one of its own in its place. */
-static void
-make_own_directory (Fixture *fixture)
-{
-  VfOverlay *o = fixture->overlay;
-  g_assert_cmpint (vf_overlay_rename (o, ROOT, "dir", ROOT, "~ir", 0), ==, 0);
-  guint64 dir = make_dir (fixture, ROOT, "dir");
-  make_file (fixture, dir, "file", "pip's\n");
-  make_file (fixture, make_dir (fixture, dir, "sub"), "deep", "pip's\n");
 }
 
 static void
@@ -94,42 +70,6 @@ test_a_file_that_stays (Fixture *fixture, gconstpointer user_data)
   assert_names (fixture, id_at (fixture, "dir"), "file mine sub");
 }
 
-/* What is in the way when it comes back is set aside in turn. */
-static void
-test_in_the_way (Fixture *fixture, gconstpointer user_data)
-{
-  g_autoptr (VfImage) next = fixture_next_image (fixture);
-  write_text (fixture, id_at (fixture, "dir/file"), 0, "FIRST");
-  vf_switch_effect_free (switch_with (fixture, next, 1, "dir/file", 0));
-  write_text (fixture, id_at (fixture, "dir/file"), 0, "AFTER");
-  vf_switch_effect_free (switch_with (fixture, fixture->image, 2, NULL, 1));
-  assert_text (fixture, id_at (fixture, "dir/file"), "FIRST file\n");
-  g_assert_true (disk_has (fixture, "aside/2/dir/file"));
-  vf_switch_effect_free (switch_with (fixture, next, 1, "dir/file", 2));
-  assert_text (fixture, id_at (fixture, "dir/file"), "AFTERfile\n");
-  g_assert_true (disk_has (fixture, "aside/1/dir/file"));
-}
-
-/* A mount of the generation brings its things back, whoever has set them aside. */
-static void
-test_a_mount_brings_back (Fixture *fixture, gconstpointer user_data)
-{
-  g_autoptr (VfImage) next = fixture_next_image (fixture);
-  guint64 file = id_at (fixture, "dir/file");
-  write_text (fixture, file, 0, "FIRST");
-  make_own_directory (fixture);
-  make_file (fixture, id_at (fixture, "dir"), "other", "other\n");
-  vf_switch_effect_free (
-      switch_with (fixture, next, 1, "dir/file dir/sub/deep dir/other ~ir/file", 0));
-  make_file (fixture, id_at (fixture, "dir"), "other", "stays\n");
-  forget_everything (fixture, fixture->image);
-  assert_text (fixture, id_at (fixture, "~ir/file"), "FIRST file\n");
-  assert_text (fixture, id_at (fixture, "dir/file"), "pip's\n");
-  /* In the way: it is not overwritten. */
-  assert_text (fixture, id_at (fixture, "dir/other"), "stays\n");
-  g_assert_true (disk_has (fixture, "aside/1/dir/other"));
-}
-
 static void
 test_paths_that_lead_out (Fixture *fixture, gconstpointer user_data)
 {
@@ -151,8 +91,6 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/aside/files", test_files);
   FIXTURE_TEST ("/aside/opaque", test_an_opaque_directory);
   FIXTURE_TEST ("/aside/stays", test_a_file_that_stays);
-  FIXTURE_TEST ("/aside/in-the-way", test_in_the_way);
-  FIXTURE_TEST ("/aside/mount", test_a_mount_brings_back);
   FIXTURE_TEST ("/aside/paths", test_paths_that_lead_out);
   return g_test_run ();
 }

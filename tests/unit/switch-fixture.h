@@ -96,3 +96,14 @@ has_node (const VfSwitchEffect *effect, guint64 id)
       return TRUE;
   return FALSE;
 }
+
+/* As pip leaves it: the image's directory removed, one of its own in its place. */
+static inline void
+make_own_directory (Fixture *fixture)
+{
+  VfOverlay *o = fixture->overlay;
+  g_assert_cmpint (vf_overlay_rename (o, ROOT, "dir", ROOT, "~ir", 0), ==, 0);
+  guint64 dir = make_dir (fixture, ROOT, "dir");
+  make_file (fixture, dir, "file", "pip's\n");
+  make_file (fixture, make_dir (fixture, dir, "sub"), "deep", "pip's\n");
+}

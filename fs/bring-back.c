@@ -1,0 +1,205 @@
+/* Bringing back what was set aside: a walk through the folder that moves each thing to where it
+ * came from. A directory is not moved but made anew where it is missing: what has come into it
+ * meanwhile stays. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/aside.h"
+
+/* What stands in the way goes to where the present is set aside. 1: the place is free; 0: it is
+ * not, and there is no such place. */
+static int
+make_room (VfAside *aside, const char *path)
+{
+  if (aside->number == 0)
+    return 0;
+  int result = vf_aside_take_path (aside, path);
+  return result < 0 ? result : 1;
+}
+
+/* The kernel may know what the image has there by the recorded id: without a record that says that
+ * it knows this one, the file gets an id of its own. */
+static int
+forget_id (const VfAside *aside, const VfChild *child, guint64 from, int from_fd, const char *name)
+{
+  if (!aside->mounted || !S_ISREG (child->st.st_mode) ||
+      vf_upper_stands_at (aside->overlay->upper, child->id, from, name))
+    return 0;
+  VF_AUTOFD fd = vf_beneath_open_forced (from_fd, name, O_RDONLY | O_NONBLOCK);
+  return fd < 0 ? fd : vf_marking_remove_id (fd);
+}
+
+static int
+bring_file (VfAside *aside, const VfNode *to, guint64 from, int from_fd, const VfChild *child,
+            const char *path)
+{
+  VfOverlay *overlay = aside->overlay;
+  g_autoptr (VfDescriptor) directory = NULL;
+  const char *name = vf_path_last (path);
+  VfChild there;
+  int result = vf_directory_open (overlay, to->upper.id, &directory);
+  if (result == 0)
+    result = vf_child_find (overlay, to, directory->fd, name, &there);
+  if (result < 0 && result != -ENOENT)
+    return result;
+  if (there.whiteout || (there.upper.flags & VF_UPPER_PRESENT)) {
+    result = make_room (aside, path);
+    if (result <= 0)
+      return result;
+  }
+  vf_aside_tell (aside, to->upper.id, path, &there);
+  result = forget_id (aside, child, from, from_fd, name);
+  return result < 0
+             ? result
+             : vf_aside_move (overlay, child, from, from_fd, to->upper.id, directory->fd, name);
+}
+
+/* Makes sure that the upper has the directory; 1, 0 if something is in the way, -errno. */
+static int
+make_directory (VfAside *aside, const VfNode *to, int dir_fd, const VfChild *child,
+                const char *path, VfChild *out_there)
+{
+  VfOverlay *overlay = aside->overlay;
+  const char *name = vf_path_last (path);
+  int result = vf_child_find (overlay, to, dir_fd, name, out_there);
+  if (result < 0 && result != -ENOENT)
+    return result;
+  gboolean present = (out_there->upper.flags & VF_UPPER_PRESENT) != 0;
+  if (present && out_there->directory)
+    return 1;
+  if (present || out_there->whiteout) {
+    result = make_room (aside, path);
+    if (result <= 0)
+      return result;
+  }
+  vf_aside_tell (aside, to->upper.id, path, out_there);
+  if (mkdirat (dir_fd, name, child->st.st_mode & 07777) < 0)
+    return -errno;
+  if (overlay->privileged &&
+      fchownat (dir_fd, name, child->st.st_uid, child->st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+    return -errno;
+  result = vf_child_find (overlay, to, dir_fd, name, out_there);
+  return result < 0 ? result : 1;
+}
+
+static int
+restore_marks (VfAside *aside, const VfNode *to, int dir_fd, int from_fd, const VfChild *child,
+               const char *path, VfChild *there)
+{
+  g_auto (VfMarks) marks = {0};
+  const char *name = vf_path_last (path);
+  int result = vf_marking_read (from_fd, name, child->st.st_mode, &marks);
+  if (result < 0 || (!marks.opaque && !marks.has_lower))
+    return result;
+  vf_aside_tell (aside, to->upper.id, path, there);
+  VF_AUTOFD fd = vf_beneath_open_forced (dir_fd, name, O_RDONLY | O_DIRECTORY);
+  if (fd < 0)
+    return fd;
+  if (marks.opaque)
+    result = vf_marking_set_opaque (fd);
+  if (result == 0 && marks.has_lower)
+    result = vf_marking_set_lower (fd, &marks.lower_image, marks.lower_path);
+  return result < 0 ? result : vf_child_find (aside->overlay, to, dir_fd, name, there);
+}
+
+static int bring_entries (VfAside *aside, const VfNode *to, guint64 from, const char *path);
+
+static int
+bring_directory (VfAside *aside, const VfNode *to, guint64 from, int from_fd, VfChild *child,
+                 const char *path)
+{
+  VfOverlay *overlay = aside->overlay;
+  g_autoptr (VfDescriptor) directory = NULL;
+  const char *name = vf_path_last (path);
+  VfChild there;
+  int result = vf_directory_open (overlay, to->upper.id, &directory);
+  if (result == 0)
+    result = make_directory (aside, to, directory->fd, child, path, &there);
+  if (result <= 0)
+    return result;
+  result = restore_marks (aside, to, directory->fd, from_fd, child, path, &there);
+  if (result < 0)
+    return result;
+  vf_upper_take (overlay->upper, &there.upper, name, 0);
+  VfNode node = vf_node_of_child (&there);
+  child->id = child->upper.id = vf_aside_record (overlay, from, name, child->st.st_ino);
+  child->image = NULL;
+  result = bring_entries (aside, &node, child->id, path);
+  if (result < 0)
+    return result;
+  result = vf_child_is_empty (overlay, child, name);
+  return result <= 0 ? result : vf_take_away (overlay, from, from_fd, name, child, FALSE);
+}
+
+static int
+bring_entry (VfAside *aside, const VfNode *to, guint64 from, int from_fd, const char *path)
+{
+  VfNode node = {.upper.id = from, .present = TRUE, .directory = TRUE};
+  VfChild child;
+  int result = vf_child_find (aside->overlay, &node, from_fd, vf_path_last (path), &child);
+  if (result < 0 && !child.whiteout)
+    return result;
+  return child.directory ? bring_directory (aside, to, from, from_fd, &child, path)
+                         : bring_file (aside, to, from, from_fd, &child, path);
+}
+
+static int
+read_names (int dir_fd, GPtrArray *names)
+{
+  int fd = vf_beneath_open_forced (dir_fd, ".", O_RDONLY | O_DIRECTORY);
+  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
+  if (!stream)
+    return fd < 0 ? fd : -errno;
+  struct dirent *entry;
+  while ((entry = readdir (stream)))
+    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
+      g_ptr_array_add (names, g_strdup (entry->d_name));
+  closedir (stream);
+  return 0;
+}
+
+static int
+bring_entries (VfAside *aside, const VfNode *to, guint64 from, const char *path)
+{
+  g_autoptr (VfDescriptor) directory = NULL;
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  int result = vf_directory_open (aside->overlay, from, &directory);
+  if (result == 0)
+    result = read_names (directory->fd, names);
+  for (guint i = 0; result == 0 && i < names->len; i++) {
+    g_autofree char *entry = vf_path_join (path, names->pdata[i]);
+    result = bring_entry (aside, to, from, directory->fd, entry);
+  }
+  return result;
+}
+
+int
+vf_aside_bring_back (VfOverlay *overlay, guint number, guint into, gboolean mounted,
+                     const VfAsideWatch *watch)
+{
+  g_auto (VfAside) aside = {.mounted = mounted};
+  vf_aside_init (&aside, overlay, into, watch);
+  guint64 id;
+  VfNode root;
+  int result = vf_aside_open (overlay, number, FALSE, &id);
+  if (result == 0)
+    result = vf_node_resolve (overlay, VF_UPPER_ROOT, &root);
+  if (result < 0)
+    return result == -ENOENT ? 0 : result;
+  result = bring_entries (&aside, &root, id, "");
+  vf_aside_settle (&aside);
+  if (result < 0)
+    return result;
+  g_autofree char *path = g_strdup_printf ("aside/%u", number);
+  if (unlinkat (overlay->environment_fd, path, AT_REMOVEDIR) < 0)
+    return errno == ENOTEMPTY ? 0 : -errno;
+  int fd = GPOINTER_TO_INT (g_hash_table_lookup (overlay->asides, &id));
+  vf_fd_clear (&fd);
+  g_hash_table_remove (overlay->asides, &id);
+  vf_descriptors_drop (overlay->descriptors, id);
+  vf_upper_remove (overlay->upper, id);
+  return 0;
+}
