@@ -263,3 +263,10 @@ disk_attribute (Fixture *fixture, const char *path, const char *name)
   ssize_t length = lgetxattr (full, name, value, sizeof value);
   return length < 0 ? NULL : g_strndup (value, (gsize)length);
 }
+
+static inline gboolean
+has_disk_attribute (Fixture *fixture, const char *path, const char *name)
+{
+  g_autofree char *value = disk_attribute (fixture, path, name);
+  return value != NULL;
+}
