@@ -106,7 +106,7 @@ vf_store_has_content (VfStore *store, const char *relative, const void *data, gs
     return FALSE;
   g_autoptr (GBytes) bytes = vf_read_file (vf_store_fd (store), relative, length, relative, NULL);
   return bytes && g_bytes_get_size (bytes) == length &&
-         memcmp (g_bytes_get_data (bytes, NULL), data, length) == 0;
+         (length == 0 || memcmp (g_bytes_get_data (bytes, NULL), data, length) == 0);
 }
 
 gboolean

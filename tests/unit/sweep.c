@@ -115,12 +115,13 @@ test_leases_are_roots_while_held (Fixture *fixture, gconstpointer user_data)
   VfDigest image = world_image (fixture, "image", 2);
   VfDigest package = world_package (fixture, "package", 2);
   VfDigest object = add_object (fixture, "object");
-  g_autofree char *lines[3] = {named ("image", &image), named ("package", &package),
-                               named ("object", &object)};
+  g_auto (GStrv) lines = g_new0 (char *, 4);
+  lines[0] = named ("image", &image);
+  lines[1] = named ("package", &package);
+  lines[2] = named ("object", &object);
   for (gsize i = 0; i < 3; i++)
     *strchr (lines[i], '/') = ' ';
-  const char *const all[] = {lines[0], lines[1], lines[2], NULL};
-  VfLease *lease = vf_lease_new (fixture->store, all, &error);
+  VfLease *lease = vf_lease_new (fixture->store, (const char *const *)lines, &error);
   g_assert_no_error (error);
   VfSweepResult result = sweep (fixture, FALSE);
   g_assert_cmpuint (result.objects, ==, 3); /* the bytecode belongs to a generation */
