@@ -51,8 +51,8 @@ def test_the_table():
             Row("small", "KiB", {"venvfs": 1234.0}, "≤ 64 KiB", False)]
     text = report.section({"machine": "one"}, rows, 7, 3)
     assert "- machine: one\n" in text
-    assert "| fast | 10.0 ms |  | 400 ms |  |  |  | uv × 40 | ≤ 15 ms | reached |" in text
-    assert "| small | 1,234 KiB |  |  |  |  |  |  | ≤ 64 KiB | **missed** |" in text
-    document = report.insert(f"head\n{report.BEGIN}\nold\n{report.END}\nremarks\n", text)
+    assert "| fast | 10.0 ms | 400 ms | uv × 40 | ≤ 15 ms | reached |" in text
+    assert "| small | 1,234 KiB |  |  | ≤ 64 KiB | **missed** |" in text
+    document = report.insert("head\n<!-- x: begin -->\nold\n<!-- x: end -->\nremarks\n", "x", text)
     assert document.startswith("head\n") and document.endswith("\nremarks\n") and "old" not in document
-    assert report.insert(document, text) == document
+    assert report.insert(document, "x", text) == document
