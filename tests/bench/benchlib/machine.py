@@ -113,7 +113,8 @@ def _first_line(*arguments):
     except OSError:
         return None
     lines = (done.stdout or done.stderr).strip().splitlines()
-    return lines[0] if done.returncode == 0 and lines else None
+    # "virtualenv 20 from /where/it/lies": where is nobody's business.
+    return lines[0].split(" from /")[0] if done.returncode == 0 and lines else None
 
 
 def describe(programs, folder):
