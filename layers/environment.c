@@ -14,7 +14,6 @@
 #include "layers/environment-file.h"
 #include "layers/error.h"
 #include "layers/keyfile.h"
-#include "layers/mount-record.h"
 
 #define NAME_MAX_BYTES 128
 #define INI_MAX_BYTES  (16 * 1024 * 1024)
@@ -25,8 +24,7 @@ struct VfEnvironment {
   char *path;
   int fd;
   char *prompt;
-  char *mount_point; /* or NULL */
-  gboolean mount_wanted;
+  VfMountRecord mount;
   guint current_number;
   VfGeneration *current;
 };
@@ -116,7 +114,7 @@ load (VfEnvironment *environment, GError **error)
   g_autoptr (GBytes) bytes = read_part (environment, "env.ini", &what, error);
   if (!bytes || !parse_fields (environment, bytes, what, error))
     return FALSE;
-  vf_mount_record_read (environment->fd, &environment->mount_point, &environment->mount_wanted);
+  vf_mount_record_read (environment->fd, &environment->mount);
   environment->current = load_generation (environment, environment->current_number, error);
   return environment->current != NULL;
 }
@@ -152,7 +150,7 @@ vf_environment_free (VfEnvironment *environment)
   g_free (environment->name);
   g_free (environment->path);
   g_free (environment->prompt);
-  g_free (environment->mount_point);
+  vf_mount_record_clear (&environment->mount);
   vf_generation_free (environment->current);
   g_free (environment);
 }
@@ -270,29 +268,28 @@ vf_environment_current (VfEnvironment *environment)
   return environment->current;
 }
 
+const VfMountRecord *
+vf_environment_mount_record (VfEnvironment *environment)
+{
+  return &environment->mount;
+}
+
 const char *
 vf_environment_mount_point (VfEnvironment *environment)
 {
-  return environment->mount_point;
+  return environment->mount.point;
 }
 
 gboolean
-vf_environment_mount_wanted (VfEnvironment *environment)
+vf_environment_set_mount_record (VfEnvironment *environment, const char *path, dev_t device,
+                                 gboolean wanted, GError **error)
 {
-  return environment->mount_wanted;
-}
-
-gboolean
-vf_environment_set_mount_point (VfEnvironment *environment, const char *path, gboolean wanted,
-                                GError **error)
-{
-  if (wanted == environment->mount_wanted && g_strcmp0 (path, environment->mount_point) == 0)
-    return TRUE;
-  if (!vf_mount_record_write (environment->fd, path, wanted, environment->path, error))
+  VfMountRecord record = {.point = (char *)path, .device = device, .wanted = wanted};
+  if (!vf_mount_record_write (environment->fd, &record, environment->path, error))
     return FALSE;
-  g_free (environment->mount_point);
-  environment->mount_point = g_strdup (path);
-  environment->mount_wanted = wanted;
+  record.point = g_strdup (path);
+  vf_mount_record_clear (&environment->mount);
+  environment->mount = record;
   return TRUE;
 }
 

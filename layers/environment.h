@@ -16,6 +16,7 @@
 #pragma once
 
 #include "layers/merge.h"
+#include "layers/mount-record.h"
 
 G_BEGIN_DECLS
 
@@ -51,12 +52,13 @@ const char *vf_environment_prompt (VfEnvironment *environment);
 const char *vf_environment_path (VfEnvironment *environment); /* absolute envs/<name> */
 int vf_environment_fd (VfEnvironment *environment);           /* of envs/<name>, borrowed */
 const VfGeneration *vf_environment_current (VfEnvironment *environment);
-/* Where it is mounted or was last; NULL if it never was. @wanted: whether `mount --all` mounts it.
- */
-const char *vf_environment_mount_point (VfEnvironment *environment);
-gboolean vf_environment_mount_wanted (VfEnvironment *environment);
-gboolean vf_environment_set_mount_point (VfEnvironment *environment, const char *path,
-                                         gboolean wanted, GError **error);
+/* Where it is mounted or was last. */
+const VfMountRecord *vf_environment_mount_record (VfEnvironment *environment);
+const char *
+vf_environment_mount_point (VfEnvironment *environment); /* of the record; may be NULL */
+/* @device: 0 when it is not mounted any more. @wanted: whether `mount --all` mounts it. */
+gboolean vf_environment_set_mount_record (VfEnvironment *environment, const char *path,
+                                          dev_t device, gboolean wanted, GError **error);
 
 /* Exclusive flock on envs/<name>/lock; VF_ERROR_BUSY at once if somebody has it. The descriptor may
  * be handed to another process, which then holds it. */

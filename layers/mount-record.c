@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "layers/error.h"
@@ -13,10 +14,27 @@
 #define TEMPORARY        VF_MOUNT_RECORD ".tmp"
 
 void
-vf_mount_record_read (int dir_fd, char **out_point, gboolean *out_wanted)
+vf_mount_record_clear (VfMountRecord *record)
 {
-  *out_point = NULL;
-  *out_wanted = FALSE;
+  g_free (record->point);
+  *record = (VfMountRecord){0};
+}
+
+/* 0 when there is none, or none that can be read: then the place alone tells. */
+static dev_t
+read_device (GKeyFile *file)
+{
+  g_autofree char *text = g_key_file_get_string (file, "mount", "device", NULL);
+  unsigned major_number, minor_number;
+  if (!text || sscanf (text, "%u:%u", &major_number, &minor_number) != 2)
+    return 0;
+  return makedev (major_number, minor_number);
+}
+
+void
+vf_mount_record_read (int dir_fd, VfMountRecord *out_record)
+{
+  *out_record = (VfMountRecord){0};
   g_autoptr (GBytes) bytes =
       vf_read_file (dir_fd, VF_MOUNT_RECORD, RECORD_MAX_BYTES, VF_MOUNT_RECORD, NULL);
   g_autoptr (GKeyFile) file = bytes ? vf_keyfile_parse (bytes, VF_MOUNT_RECORD, NULL) : NULL;
@@ -27,17 +45,20 @@ vf_mount_record_read (int dir_fd, char **out_point, gboolean *out_wanted)
   if (!point || !g_path_is_absolute (point) ||
       !vf_keyfile_get_flag (file, "mount", "wanted", &wanted))
     return;
-  *out_point = g_steal_pointer (&point);
-  *out_wanted = wanted;
+  *out_record = (VfMountRecord){
+      .point = g_steal_pointer (&point), .device = read_device (file), .wanted = wanted};
 }
 
 gboolean
-vf_mount_record_write (int dir_fd, const char *point, gboolean wanted, const char *what,
-                       GError **error)
+vf_mount_record_write (int dir_fd, const VfMountRecord *record, const char *what, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  vf_keyfile_set_bytes (file, "mount", "point", point);
-  g_key_file_set_boolean (file, "mount", "wanted", wanted);
+  vf_keyfile_set_bytes (file, "mount", "point", record->point);
+  g_key_file_set_boolean (file, "mount", "wanted", record->wanted);
+  g_autofree char *device =
+      g_strdup_printf ("%u:%u", major (record->device), minor (record->device));
+  if (record->device != 0)
+    g_key_file_set_string (file, "mount", "device", device);
   gsize length;
   g_autofree char *text = g_key_file_to_data (file, &length, NULL);
   VF_AUTOFD fd =

@@ -6,16 +6,23 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 G_BEGIN_DECLS
 
 #define VF_MOUNT_RECORD "mount.ini"
 
-/* *out_point (absolute; the caller frees) and whether `mount --all` mounts it; NULL and FALSE when
- * there is no record. @dir_fd: of envs/<name>. */
-void vf_mount_record_read (int dir_fd, char **out_point, gboolean *out_wanted);
+typedef struct {
+  char *point;     /* absolute; NULL: never mounted */
+  dev_t device;    /* of the mount, by which it is known when it was moved; 0 when unmounted */
+  gboolean wanted; /* `mount --all` mounts it */
+} VfMountRecord;
+
+/* @dir_fd: of envs/<name>. All zero when there is no record. */
+void vf_mount_record_read (int dir_fd, VfMountRecord *out_record);
 /* @what: path of envs/<name>, for errors. */
-gboolean vf_mount_record_write (int dir_fd, const char *point, gboolean wanted, const char *what,
-                                GError **error);
+gboolean
+vf_mount_record_write (int dir_fd, const VfMountRecord *record, const char *what, GError **error);
+void vf_mount_record_clear (VfMountRecord *record);
 
 G_END_DECLS

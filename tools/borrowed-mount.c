@@ -124,9 +124,7 @@ vf_borrowed_mount_new (VfStore *store, VfEnvironment *environment, GError **erro
   g_autoptr (VfMounted) mounted = vf_mounted_new (error);
   if (mounted == NULL)
     return NULL;
-  VfMountedPlace place =
-      vf_mounted_find (mounted, vf_store_path (store), vf_environment_name (environment),
-                       vf_environment_mount_point (environment));
+  VfMountedPlace place = vf_mounted_find (mounted, store, environment);
   if (place.state == VF_MOUNTED_LIVE) {
     mount->path = g_strdup (place.path);
     return g_steal_pointer (&mount);
@@ -137,7 +135,7 @@ vf_borrowed_mount_new (VfStore *store, VfEnvironment *environment, GError **erro
   /* Another command of the same kind was quicker. */
   g_autoptr (VfMounted) again = vf_mounted_new (NULL);
   if (again != NULL)
-    place = vf_mounted_find (again, vf_store_path (store), vf_environment_name (environment), NULL);
+    place = vf_mounted_find (again, store, environment);
   if (again == NULL || place.state != VF_MOUNTED_LIVE) {
     g_propagate_error (error, g_steal_pointer (&cause));
     return NULL;

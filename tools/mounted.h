@@ -35,10 +35,10 @@ VfMounted *vf_mounted_new (GError **error);
 void vf_mounted_free (VfMounted *mounted);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfMounted, vf_mounted_free)
 
-/* Where the environment @name of the store at @store is mounted. @recorded: where it was last, for
- * finding it dead, and preferred when it is seen at several places; may be NULL. */
-VfMountedPlace
-vf_mounted_find (VfMounted *mounted, const char *store, const char *name, const char *recorded);
+/* Where @environment of @store is mounted. Where it was last is preferred when it is seen at
+ * several places. A dead mount is its own when it is where it was ever mounted or has the recorded
+ * device: an environment of the same name in another store is none of it. */
+VfMountedPlace vf_mounted_find (VfMounted *mounted, VfStore *store, VfEnvironment *environment);
 /* The environment that serves @device, or NULL. */
 const VfLiveMount *vf_mounted_by_device (VfMounted *mounted, dev_t device);
 

@@ -39,8 +39,7 @@ explain_locked (VfStore *store, VfEnvironment *environment, GError **error)
   g_autoptr (VfMounted) mounted = vf_mounted_new (error);
   if (mounted == NULL)
     return FALSE;
-  VfMountedPlace place = vf_mounted_find (mounted, vf_store_path (store), name,
-                                          vf_environment_mount_point (environment));
+  VfMountedPlace place = vf_mounted_find (mounted, store, environment);
   if (place.state == VF_MOUNTED_LIVE)
     return vf_error_set (error, VF_ERROR_BUSY,
                          "%s: is mounted at %s already, and has one place at a time; venvfs umount "
@@ -70,9 +69,8 @@ take_lock (VfStore *store, VfEnvironment *environment, GError **error)
       return -1;
     }
     g_autoptr (VfMounted) mounted = looked ? NULL : vf_mounted_new (NULL);
-    gboolean live = mounted != NULL && vf_mounted_find (mounted, vf_store_path (store),
-                                                        vf_environment_name (environment), NULL)
-                                               .state == VF_MOUNTED_LIVE;
+    gboolean live =
+        mounted != NULL && vf_mounted_find (mounted, store, environment).state == VF_MOUNTED_LIVE;
     if (live || g_get_monotonic_time () > deadline) {
       explain_locked (store, environment, error);
       return -1;
@@ -132,6 +130,7 @@ typedef struct {
   VfMountPoint *point;
   VfClient *client;
   int lock_fd;
+  dev_t device;
 } Mounting;
 
 static void
@@ -179,6 +178,7 @@ mount_prepared (Mounting *mounting, GError **error)
     return FALSE;
   gboolean done = adopt (mounting, &mount, error) && vf_interrupt_check (error) &&
                   vf_fuse_mount_attach (&mount, point, error);
+  mounting->device = mount.device;
   vf_fuse_mount_clear (&mount, point, !done);
   return done;
 }
@@ -234,7 +234,8 @@ vf_mounting_mount (VfStore *store, VfEnvironment *environment, const char *where
   }
   vf_mount_point_seal (mounting.point);
   *out_path = g_strdup (path);
-  return options->forget || vf_environment_set_mount_point (environment, path, TRUE, error);
+  return options->forget ||
+         vf_environment_set_mount_record (environment, path, mounting.device, TRUE, error);
 }
 
 gboolean
@@ -268,9 +269,7 @@ vf_mounting_repair (VfStore *store, VfEnvironment *environment, gboolean *out_re
   g_autoptr (VfMounted) mounted = vf_mounted_new (error);
   if (mounted == NULL)
     return FALSE;
-  VfMountedPlace place =
-      vf_mounted_find (mounted, vf_store_path (store), vf_environment_name (environment),
-                       vf_environment_mount_point (environment));
+  VfMountedPlace place = vf_mounted_find (mounted, store, environment);
   if (place.state != VF_MOUNTED_DEAD)
     return TRUE;
   g_autofree char *path = NULL;

@@ -63,8 +63,7 @@ run_switch (VfInvocation *invocation, const char *wanted, GError **error)
   g_autoptr (VfMounted) mounted = vf_mounted_new (error);
   if (mounted == NULL)
     return FALSE;
-  VfMountedPlace place = vf_mounted_find (mounted, vf_store_path (store), name,
-                                          vf_environment_mount_point (environment));
+  VfMountedPlace place = vf_mounted_find (mounted, store, environment);
   if (place.state != VF_MOUNTED_LIVE)
     return vf_error_set (error, VF_ERROR_NOT_FOUND, "%s: is not mounted", name);
   g_auto (GStrv) paths = find_paths (store, image, place.path, error);

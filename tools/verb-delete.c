@@ -18,13 +18,12 @@ static const GOptionEntry entries[] = {
 
 /* Takes it off all places where it is seen. */
 static gboolean
-unmount (VfStore *store, VfEnvironment *environment, const char *recorded, GError **error)
+unmount (VfStore *store, VfEnvironment *environment, GError **error)
 {
   g_autoptr (VfMounted) mounted = vf_mounted_new (error);
   if (!mounted)
     return FALSE;
-  VfMountedPlace place =
-      vf_mounted_find (mounted, vf_store_path (store), vf_environment_name (environment), recorded);
+  VfMountedPlace place = vf_mounted_find (mounted, store, environment);
   gboolean dead = place.state == VF_MOUNTED_DEAD;
   for (guint i = mounted->table->len; place.path && i-- > 0;) {
     const VfMountEntry *entry = mounted->table->pdata[i];
@@ -58,7 +57,7 @@ delete_one (VfStore *store, const char *name, gboolean *out_left, GError **error
   if (!environment)
     return FALSE;
   g_autofree char *recorded = g_strdup (vf_environment_mount_point (environment));
-  if (!unmount (store, environment, recorded, error))
+  if (!unmount (store, environment, error))
     return FALSE;
   VF_AUTOFD lock_fd = lock (environment, error);
   if (lock_fd < 0 || !vf_environment_delete (environment, out_left, error))

@@ -187,9 +187,10 @@ repair_environments (Examination *examination, VfStore *store, GError **error)
   return names != NULL;
 }
 
-/* Dead mounts of no environment that is known: of another store, or deleted since. */
+/* Dead mounts of no environment that is known: of another store, which may mount them again, or
+ * deleted since. */
 static gboolean
-clear_strays (Examination *examination, GError **error)
+find_strays (Examination *examination, GError **error)
 {
   g_autoptr (VfMounted) mounted = vf_mounted_new (error);
   if (mounted == NULL)
@@ -199,11 +200,9 @@ clear_strays (Examination *examination, GError **error)
     if (!g_str_equal (entry->type, VF_MOUNT_TYPE) || entry->owner != geteuid () ||
         !vf_fuse_is_dead (entry->path))
       continue;
-    g_autoptr (GError) cause = NULL;
-    if (vf_fuse_unmount (entry->path, TRUE, &cause))
-      tell (examination, OK, "mount", "%s: was dead; unmounted", entry->path);
-    else
-      tell (examination, PROBLEM, "mount", "%s", cause->message);
+    tell (examination, WARNING, "mount",
+          "%s: is dead, and of no environment in this store; venvfs umount %s unmounts it",
+          entry->path, entry->path);
   }
   return TRUE;
 }
@@ -231,7 +230,7 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   else
     examine_store (&examination, store);
   if ((store != NULL && !repair_environments (&examination, store, error)) ||
-      !clear_strays (&examination, error))
+      !find_strays (&examination, error))
     return FALSE;
   if (examination.n_problems == 0)
     return TRUE;

@@ -24,8 +24,7 @@ row_new (VfEnvironment *environment, VfStore *store, VfMounted *mounted)
 {
   const VfGeneration *generation = vf_environment_current (environment);
   const char *recorded = vf_environment_mount_point (environment);
-  VfMountedPlace place =
-      vf_mounted_find (mounted, vf_store_path (store), vf_environment_name (environment), recorded);
+  VfMountedPlace place = vf_mounted_find (mounted, store, environment);
   Row *row = g_new0 (Row, 1);
   row->name = g_strdup (vf_environment_name (environment));
   row->python = g_strdup (generation->python_version);

@@ -76,9 +76,9 @@ mount_all (VfInvocation *invocation, VfStore *store, GError **error)
     g_autoptr (GError) cause = NULL;
     g_autoptr (VfEnvironment) environment = vf_environment_open (store, *name, &cause);
     const char *where = environment != NULL ? vf_environment_mount_point (environment) : NULL;
-    gboolean wanted = where != NULL && vf_environment_mount_wanted (environment);
+    gboolean wanted = where != NULL && vf_environment_mount_record (environment)->wanted;
     if (wanted) {
-      VfMountedPlace place = vf_mounted_find (mounted, vf_store_path (store), *name, where);
+      VfMountedPlace place = vf_mounted_find (mounted, store, environment);
       wanted = place.state == VF_MOUNTED_NOT || place.state == VF_MOUNTED_DEAD;
     }
     if (environment != NULL &&

@@ -144,9 +144,7 @@ run (VfInvocation *invocation, char **arguments, GError **error)
       !vf_upper_usage (vf_environment_fd (status.environment), &status.usage, error))
     return FALSE;
   status.generation = vf_environment_current (status.environment);
-  status.place = vf_mounted_find (mounted, vf_store_path (status.store),
-                                  vf_environment_name (status.environment),
-                                  vf_environment_mount_point (status.environment));
+  status.place = vf_mounted_find (mounted, status.store, status.environment);
   status.python_state = vf_base_python_state (status.store, status.environment);
   print_status (invocation->output, &status);
   JsonObject *result = vf_output_result (invocation->output);

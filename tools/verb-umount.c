@@ -68,7 +68,7 @@ unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry 
     if (!option_force)
       vf_mounting_wait_released (environment);
     /* --all is for a shutdown: `mount --all` brings them back. */
-    if (!vf_environment_set_mount_point (environment, entry->path, option_all, error))
+    if (!vf_environment_set_mount_record (environment, entry->path, 0, option_all, error))
       return FALSE;
   }
   vf_mount_point_reseal (entry->path);
@@ -85,7 +85,7 @@ unmount_name (VfInvocation *invocation, VfStore *store, const char *name, GError
   if (mounted == NULL)
     return FALSE;
   const char *recorded = vf_environment_mount_point (environment);
-  VfMountedPlace place = vf_mounted_find (mounted, vf_store_path (store), name, recorded);
+  VfMountedPlace place = vf_mounted_find (mounted, store, environment);
   if (place.path == NULL && option_remove && recorded != NULL)
     return vf_mount_point_remove (recorded, error);
   if (place.path == NULL)

@@ -40,9 +40,9 @@ def status(world, *args, **options):
     return world.venvfs("status", "--json", *args, **options).json["result"]
 
 
-def states(world):
+def states(world, *args, **options):
     """name → (state, mount point) as `list` tells."""
-    rows = world.venvfs("list", "--json").json["result"]["environments"]
+    rows = world.venvfs("list", "--json", *args, **options).json["result"]["environments"]
     return {row["name"]: (row["state"], row["mount_point"]) for row in rows}
 
 

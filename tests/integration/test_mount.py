@@ -382,6 +382,39 @@ def test_dead_mount_can_be_unmounted(any_world):
     assert world.mounts() == [str(world.project / "elsewhere")]
 
 
+def test_dead_mount_of_another_store(any_world):
+    """An environment of the same name in another store is another one."""
+    world = any_world
+    create(world, "proj")
+    create(world, "proj", "--store", world.root / "other")
+    world.venvfs("mount", "proj", "theirs", "--store", world.root / "other")
+    world.kill_daemon()
+    assert states(world)["proj"] == ("unmounted", None)
+    world.venvfs("umount", "proj", check=1)
+    place = world.project / "theirs"
+    assert (f"{place}: is dead, and of no environment in this store; venvfs umount {place} unmounts it"
+            in world.venvfs("doctor").out)
+    assert world.mounts() == [str(place)]
+    assert states(world, "--store", world.root / "other")["proj"][0] == "dead"
+    world.venvfs("umount", "proj", "--store", world.root / "other")
+    assert world.mounts() == []
+
+
+def test_moved_and_then_dead(any_world):
+    world = any_world
+    create(world, "proj")
+    mount(world, "proj")
+    moved = world.project.with_name("moved")
+    world.project.rename(moved)
+    try:
+        world.kill_daemon()
+        wait_for(lambda: states(world, cwd=world.root)["proj"] == ("dead", str(moved / ".venv")))
+        world.venvfs("umount", "proj", cwd=world.root)
+        assert world.mounts() == [] and is_sealed(moved / ".venv")
+    finally:
+        moved.rename(world.project)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_at_any_moment(any_world, number):
     world = any_world
@@ -394,8 +427,8 @@ def test_interrupted_at_any_moment(any_world, number):
         time.sleep(step * 0.0005)
         process.send_signal(number)
         code = process.wait()
-        # fusermount3 outlives a client that was killed, and may mount after it.
-        wait_for(lambda: not world.processes("fusermount3"))
+        # fusermount3 outlives a client that was killed, and may mount after it; it may not even bear its name yet.
+        wait_for(lambda: set(world.processes()) <= set(world.daemons()))
         mounted = bool(world.mounts())
         if mounted and number != signal.SIGKILL:
             assert code == 0

@@ -46,7 +46,7 @@ test_open (Fixture *fixture, gconstpointer user_data)
   g_autofree char *path = vf_store_path_of (fixture->store, "envs/proj");
   g_assert_cmpstr (vf_environment_path (environment), ==, path);
   g_assert_null (vf_environment_mount_point (environment));
-  g_assert_false (vf_environment_mount_wanted (environment));
+  g_assert_false (vf_environment_mount_record (environment)->wanted);
   g_assert_cmpuint (vf_environment_current (environment)->installed->len, ==, 2);
   struct stat by_fd, by_path = store_stat (fixture, "envs/proj");
   g_assert_cmpint (fstat (vf_environment_fd (environment), &by_fd), ==, 0);
@@ -68,24 +68,20 @@ test_list (Fixture *fixture, gconstpointer user_data)
 }
 
 static void
-test_mount_point (Fixture *fixture, gconstpointer user_data)
+test_mount_record (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (GError) error = NULL;
   const char *const points[] = {"/home/me/p/.venv", "/tmp/\xff odd/.venv", "/tmp/Möbius/.venv"};
   vf_environment_free (new_environment (fixture, "proj"));
   for (gsize i = 0; i < G_N_ELEMENTS (points); i++) {
     g_autoptr (VfEnvironment) environment = reopen (fixture, "proj");
-    vf_environment_set_mount_point (environment, points[i], i % 2 == 0, &error);
+    vf_environment_set_mount_record (environment, points[i], i + 1, i % 2 == 0, &error);
     g_assert_no_error (error);
     g_autoptr (VfEnvironment) again = reopen (fixture, "proj");
     g_assert_cmpstr (vf_environment_mount_point (again), ==, points[i]);
-    g_assert_true (vf_environment_mount_wanted (again) == (i % 2 == 0));
+    const VfMountRecord *record = vf_environment_mount_record (again);
+    g_assert_true (record->wanted == (i % 2 == 0) && record->device == i + 1);
   }
-  g_autoptr (VfEnvironment) environment = reopen (fixture, "proj");
-  ino_t before = store_stat (fixture, "envs/proj/mount.ini").st_ino;
-  vf_environment_set_mount_point (environment, points[2], TRUE, &error);
-  g_assert_no_error (error);
-  g_assert_cmpuint (store_stat (fixture, "envs/proj/mount.ini").st_ino, ==, before);
 }
 
 static void
@@ -167,7 +163,7 @@ main (int argc, char **argv)
   g_test_add_func ("/environment/names", test_names);
   FIXTURE_TEST ("/environment/open", test_open);
   FIXTURE_TEST ("/environment/list", test_list);
-  FIXTURE_TEST ("/environment/mount-point", test_mount_point);
+  FIXTURE_TEST ("/environment/mount-point", test_mount_record);
   FIXTURE_TEST ("/environment/lock", test_lock);
   FIXTURE_TEST ("/environment/damage", test_damage);
   FIXTURE_TEST ("/environment/generations", test_generations);

@@ -2,18 +2,19 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "layers/error.h"
 #include "layers/io.h"
 
 static void
-assert_record (int fd, const char *point, gboolean wanted)
+assert_record (int fd, const char *point, dev_t device, gboolean wanted)
 {
-  g_autofree char *found = NULL;
-  gboolean found_wanted;
-  vf_mount_record_read (fd, &found, &found_wanted);
-  g_assert_cmpstr (found, ==, point);
-  g_assert_cmpint (found_wanted, ==, wanted);
+  VfMountRecord found;
+  vf_mount_record_read (fd, &found);
+  g_assert_cmpstr (found.point, ==, point);
+  g_assert_true (found.device == device && found.wanted == wanted);
+  vf_mount_record_clear (&found);
 }
 
 static void
@@ -21,11 +22,12 @@ test_record (void)
 {
   g_autofree char *directory = g_dir_make_tmp ("vf-record-XXXXXX", NULL);
   VF_AUTOFD fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  assert_record (fd, NULL, FALSE);
+  assert_record (fd, NULL, 0, FALSE);
   const char *const points[] = {"/home/me/p/.venv", "/tmp/\xff odd/.venv", "/tmp/M\u00f6bius"};
   for (gsize i = 0; i < G_N_ELEMENTS (points); i++) {
-    g_assert_true (vf_mount_record_write (fd, points[i], i % 2 == 0, directory, NULL));
-    assert_record (fd, points[i], i % 2 == 0);
+    VfMountRecord record = {(char *)points[i], i > 0 ? makedev (0, i) : 0, i % 2 == 0};
+    g_assert_true (vf_mount_record_write (fd, &record, directory, NULL));
+    assert_record (fd, record.point, record.device, record.wanted);
   }
   g_autoptr (GDir) files = g_dir_open (directory, 0, NULL);
   g_assert_cmpstr (g_dir_read_name (files), ==, VF_MOUNT_RECORD);
@@ -42,8 +44,12 @@ test_record (void)
   for (gsize i = 0; i < G_N_ELEMENTS (damaged); i++) {
     g_assert_true (vf_replace_file (fd, VF_MOUNT_RECORD, 0600, damaged[i], strlen (damaged[i]),
                                     directory, NULL));
-    assert_record (fd, NULL, FALSE);
+    assert_record (fd, NULL, 0, FALSE);
   }
+  const char *strange = "[mount]\npoint=/p\nwanted=true\ndevice=0:x\n";
+  g_assert_true (
+      vf_replace_file (fd, VF_MOUNT_RECORD, 0600, strange, strlen (strange), directory, NULL));
+  assert_record (fd, "/p", 0, TRUE);
   g_assert_true (vf_remove_tree (AT_FDCWD, directory, directory, NULL));
 }
 
@@ -52,7 +58,8 @@ test_cannot_write (void)
 {
   VF_AUTOFD fd = open ("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   g_autoptr (GError) error = NULL;
-  g_assert_false (vf_mount_record_write (fd, "/p", TRUE, "/proc/self", &error));
+  const VfMountRecord record = {(char *)"/p", 0, TRUE};
+  g_assert_false (vf_mount_record_write (fd, &record, "/proc/self", &error));
   g_assert_cmpint (error->domain, ==, VF_SYSTEM_ERROR);
   g_assert_true (g_str_has_prefix (error->message, "/proc/self/mount.ini.tmp: cannot be made: "));
 }
