@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+import filesystem_pair
 import paired
 import support
 
@@ -117,6 +118,25 @@ def tool_world(world, mountable, tool_house):
         else:
             world.environment[name] = value
     return world
+
+
+@pytest.fixture(params=["own", "user"])
+def pair(request):
+    """A mount beside a plain directory, filesystem_pair.py: once as whoever runs the suite, once as an
+    ordinary user."""
+    user = support.ordinary_user() if request.param == "user" and os.getuid() == 0 else None
+    if request.param == "user" and user is None:
+        support.skip("already an ordinary user")
+    base = support.new_root("fs")
+    pair = filesystem_pair.Pair(base, user)
+    try:
+        yield pair
+        pair.mounted.unmount()
+        left = list(pair.mounted.work.iterdir())
+        assert left == [], "left in work/"
+    finally:
+        pair.mounted.close()
+        support.remove_tree(base)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import select
+import stat
 import subprocess
 import sys
 import traceback
@@ -23,12 +24,19 @@ OPCODES = {1: "LOOKUP", 3: "GETATTR", 4: "SETATTR", 5: "READLINK", 6: "SYMLINK",
 
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 AT_FDCWD = -100
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 def renameat2(old, new, flags):
-    if _libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags) != 0:
+    if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), old)
+
+
+def brief(node):
+    """What must be equal of the attributes of @node, a path or what stat(2) said."""
+    st = node if isinstance(node, os.stat_result) else os.lstat(node)
+    size = 0 if stat.S_ISDIR(st.st_mode) else st.st_size
+    return oct(st.st_mode), st.st_nlink, size, st.st_uid, st.st_gid
 
 
 def as_user(user, function, *arguments):

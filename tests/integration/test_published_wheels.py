@@ -7,7 +7,6 @@ downloaded once into .cache/published/."""
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 

@@ -17,14 +17,14 @@ CLANG_FORMAT_MAJOR = "14"
 # Sources without a unit test of their own, each with the reason. A path may leave this list, and
 # one enters it only with a reason that a reader accepts.
 WITHOUT_UNIT_TEST = {
-    "fs/contents.c": "answers the kernel: test_filesystem.py",
-    "fs/follow.c": "needs a mount that moves: test_filesystem.py",
+    "fs/contents.c": "answers the kernel: test_filesystem_files.py",
+    "fs/follow.c": "needs a mount that moves: test_filesystem_use.py",
     "fs/invalidate.c": "tells the kernel: test_switch.py",
     "fs/main.c": "the daemon: test_daemon.py",
     "fs/mounts.c": "a mount needs the kernel: test_daemon.py",
-    "fs/operations.c": "answers the kernel: test_filesystem.py",
+    "fs/operations.c": "answers the kernel: test_filesystem_names.py",
     "fs/prefetch.c": "needs the kernel: test_prefetch.py",
-    "fs/session.c": "needs the kernel: test_filesystem.py",
+    "fs/session.c": "needs the kernel: test_filesystem_use.py",
     "tools/base-python.c": "needs an environment: test_interpreters.py",
     "tools/borrowed-mount.c": "needs a mount: test_run.py",
     "tools/client.c": "needs the daemon: test_daemon.py",
@@ -118,6 +118,8 @@ def test_the_list_of_sources_without_unit_test_is_current():
     stale = [name for name in WITHOUT_UNIT_TEST
              if not (TREE / name).exists() or Path(name).stem in tests]
     assert stale == []
+    named = {name for reason in WITHOUT_UNIT_TEST.values() for name in re.findall(r"test_\w+\.py", reason)}
+    assert {name for name in named if not (TREE / "tests" / "integration" / name).exists()} == set()
 
 
 def clang_format():

@@ -1,0 +1,248 @@
+"""Attributes of nodes, call by call as on ext4: modes, owners, times, ACLs, extended ones, numbers."""
+
+import errno
+import os
+import shutil
+import socket
+import stat
+import subprocess
+
+import pytest
+
+import support
+from filesystem import Mounted, as_user, brief
+from filesystem_pair import fill
+
+
+def change_attributes(root):
+    seen = []
+    for name in ("file", "dir", "big", "script", "readonly", "dir/sub/deep"):
+        path = root / name
+        for mode in (0o4755, 0o2755, 0o1777, 0o000, 0o640):
+            os.chmod(path, mode)
+            seen.append(brief(path)[0])
+        os.utime(path, ns=(1_000_000_007, 2_000_000_011))
+        seen.append((os.stat(path).st_atime_ns, os.stat(path).st_mtime_ns))
+        os.chmod(path, 0o755)
+        os.chown(path, -1, -1)
+        seen.append(brief(path)[0])
+    return seen
+
+
+def test_modes_and_times(pair):
+    pair.same(change_attributes)
+
+
+def lose_setuid(root):
+    seen = []
+    for name in ("file", "big"):
+        os.chmod(root / name, 0o6775)
+        with open(root / name, "r+b") as file:
+            file.write(b"x")
+        seen.append(brief(root / name)[0])
+        os.chmod(root / name, 0o6775)
+        os.truncate(root / name, 1)
+        seen.append(brief(root / name)[0])
+        os.chmod(root / name, 0o6775)
+        os.chown(root / name, os.getuid(), os.getgid())
+        seen.append(brief(root / name)[0])
+    return seen
+
+
+def test_setuid_is_lost_on_write_truncate_and_chown(pair):
+    pair.same(lose_setuid)
+
+
+def obey_the_umask(root):
+    seen = []
+    for mask in (0o022, 0o077, 0o000, 0o027):
+        os.umask(mask)
+        os.close(os.open(root / f"f{mask}", os.O_CREAT | os.O_WRONLY, 0o666))
+        os.mkdir(root / f"d{mask}", 0o777)
+        os.mkfifo(root / f"p{mask}", 0o666)
+        seen += [brief(root / f"{kind}{mask}") for kind in "fdp"]
+    return seen
+
+
+def test_umask(pair):
+    pair.same(obey_the_umask)
+
+
+def use_acls(root):
+    """Access and default ACLs; what is made under a default one, a whiteout's place included."""
+    user = str(os.getuid())
+
+    def facl(*arguments):
+        done = subprocess.run(arguments, cwd=root, capture_output=True, text=True)
+        return done.returncode, done.stdout.replace(f"user:{user}:", "user:me:"), done.stderr
+    seen = [facl("setfacl", "-m", f"u:{user}:rwx,g:12345:r", "file", "dir/sub/deep", "dir"),
+            facl("setfacl", "-d", "-m", "u::rwx,g::rwx,g:12345:rwx,o::---", "dir", "dir/sub"),
+            facl("setfacl", "-d", "-m", "u::rwx,g::r,o::r", "file"),
+            facl("getfacl", "-n", "file", "dir", "dir/sub", "dir/sub/deep", "big")]
+    os.unlink(root / "dir" / "many-1")
+    os.unlink(root / "dir" / "many-2")
+    os.rmdir(root / "dir" / "empty")
+    os.umask(0o077)
+    for name in ("dir/new", "dir/many-1", "dir/sub/new", "new"):
+        os.close(os.open(root / name, os.O_CREAT | os.O_WRONLY, 0o666))
+    for name in ("dir/newdir", "dir/empty", "newdir"):
+        os.mkdir(root / name)
+    os.mkfifo(root / "dir" / "many-2")
+    os.chmod(root / "file", 0o700)
+    os.chmod(root / "dir" / "new", 0o640)
+    os.rename(root / "dir" / "sub" / "deep", root / "dir" / "deep")
+    seen.append(facl("getfacl", "-n", "file", *(f"dir/{name}" for name in (
+        "new", "many-1", "many-2", "sub/new", "newdir", "empty", "deep")), "new", "newdir"))
+    seen += [facl("setfacl", "-b", "file", "dir"), facl("setfacl", "-k", "dir/sub"),
+             facl("getfacl", "-n", "file", "dir", "dir/sub"), facl("setfacl", "-m", "u:0:r", "link")]
+    return seen
+
+
+def test_acls(pair):
+    pair.same(use_acls)
+
+
+@pytest.mark.root
+def test_acls_and_groups_let_others_in_or_keep_them_out(tmp_path):
+    """As on ext4, for access(2) too and with supplementary groups."""
+    user = support.ordinary_user()
+    tmp_path.chmod(0o755)
+    base = support.new_root("fs")
+    mounted = Mounted(base, "default_permissions,allow_other")
+    plain = base / "plain"
+    plain.mkdir()
+    try:
+        for root in (mounted.lower, plain):
+            fill(root)
+        mounted.mount()
+
+        def prepare(root):
+            root.chmod(0o777)
+            for name, owner, mode in (("file", -1, 0o600), ("big", -1, 0o644), ("script", 12345, 0o750),
+                                      ("readonly", 12346, 0o640), ("dir", -1, 0o700)):
+                os.chown(root / name, -1, owner)
+                os.chmod(root / name, mode)
+            subprocess.run(["setfacl", "-m", f"u:{user.pw_uid}:rw", root / "file"], check=True)
+            subprocess.run(["setfacl", "-m", f"u:{user.pw_uid}:-", root / "big"], check=True)
+            subprocess.run(["setfacl", "-m", "g:12345:rx", root / "dir"], check=True)
+
+        def use(root):
+            seen = []
+            for name in ("file", "big", "script", "readonly", "dir", "dir/sub/deep", "sleep", "new"):
+                seen.append([os.access(root / name, how) for how in (os.R_OK, os.W_OK, os.X_OK)])
+                for act in (lambda: os.close(os.open(root / name, os.O_RDONLY)),
+                            lambda: os.close(os.open(root / name, os.O_WRONLY | os.O_CREAT)),
+                            lambda: os.chmod(root / name, 0o777), lambda: os.utime(root / name),
+                            lambda: os.listdir(root / name), lambda: os.unlink(root / name)):
+                    try:
+                        seen.append(act() and 0)
+                    except OSError as error:
+                        seen.append(error.errno)
+            return seen
+
+        def with_groups(root):
+            os.setgroups([12345])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            return use(root)
+        for root in (plain, mounted.root):
+            as_user(None, prepare, root)
+        assert as_user(user, use, mounted.root) == as_user(user, use, plain)
+        for root in (plain, mounted.root):
+            shutil.copy("/bin/true", root / "sleep")
+        assert as_user(None, with_groups, mounted.root) == as_user(None, with_groups, plain)
+        mounted.unmount()
+    finally:
+        mounted.close()
+        support.remove_tree(base)
+
+
+def use_special_files(root):
+    seen = []
+    os.mkfifo(root / "fifo", 0o640)
+    reader = os.open(root / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(root / "fifo", os.O_WRONLY)
+    os.write(writer, b"through")
+    seen.append(os.read(reader, 20))
+    os.chdir(root)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("socket")
+    server.listen()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect("socket")
+    client.sendall(b"hello")
+    seen.append(server.accept()[0].recv(10))
+    seen += [brief(root / "fifo")[:2], brief(root / "socket")[0]]
+    for kind, device in ((stat.S_IFCHR, os.makedev(0, 0)), (stat.S_IFCHR, os.makedev(1, 3)),
+                         (stat.S_IFBLK, os.makedev(7, 0))):
+        try:
+            os.mknod(root / f"device-{kind}-{device}", kind | 0o600, device)
+            seen.append(os.stat(root / f"device-{kind}-{device}").st_rdev)
+        except OSError as error:
+            seen.append(error.errno)
+    return seen
+
+
+def test_special_files(pair):
+    plain, mount = pair.in_plain(use_special_files)[1], pair.in_mount(use_special_files)[1]
+    assert mount[:4] == plain[:4] and mount[5:] == plain[5:]
+    assert mount[4] == errno.EPERM  # 0:0 would be a whiteout
+
+
+def set_attributes(root):
+    seen = []
+    for name in ("file", "dir", "big", "link"):
+        path = root / name
+        for call in (lambda: os.setxattr(path, "user.a", b"1" * 100, follow_symlinks=False),
+                     lambda: os.setxattr(path, "user.a", b"2", os.XATTR_CREATE, follow_symlinks=False),
+                     lambda: os.getxattr(path, "user.a", follow_symlinks=False),
+                     lambda: sorted(n for n in os.listxattr(path, follow_symlinks=False)
+                                    if not n.startswith("security.selinux")),
+                     lambda: os.getxattr(path, "user.none", follow_symlinks=False),
+                     lambda: os.removexattr(path, "user.a", follow_symlinks=False),
+                     lambda: os.removexattr(path, "user.a", follow_symlinks=False),
+                     lambda: os.setxattr(path, "trusted.a", b"t", follow_symlinks=False),
+                     lambda: os.getxattr(path, "trusted.a", follow_symlinks=False),
+                     lambda: os.setxattr(path, "nonsense.a", b"t", follow_symlinks=False)):
+            try:
+                seen.append(call())
+            except OSError as error:
+                seen.append(error.errno)
+    return seen
+
+
+def test_extended_attributes(pair):
+    pair.same(set_attributes)
+
+
+def test_statfs(pair):
+    mount, below = pair.in_mount(os.statvfs)[1], os.statvfs(pair.plain)
+    assert mount.f_namemax == below.f_namemax == 255
+    assert mount.f_blocks * mount.f_frsize == below.f_blocks * below.f_frsize
+
+
+def test_device_and_inode_numbers(pair):
+    def work(root):
+        devices, numbers = set(), {}
+        for directory, names, files in os.walk(root):
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    st = entry.stat(follow_symlinks=False)
+                    assert entry.inode() == st.st_ino
+                    devices.add(st.st_dev)
+                    numbers[os.path.relpath(entry.path, root)] = st.st_ino
+        return devices, numbers
+    devices, before = pair.in_mount(work)[1]
+    assert len(devices) == 1
+
+    def change(root):
+        os.chmod(root / "file", 0o600)
+        (root / "dir" / "sub" / "deep").write_bytes(b"changed")
+        os.rename(root / "dir", root / "moved")
+    pair.in_mount(change)
+    expected = {name.replace("dir", "moved", 1) if name.split("/")[0] == "dir" else name: number
+                for name, number in before.items()}
+    assert pair.in_mount(work)[1][1] == expected
+    pair.mounted.unmount()
+    pair.mounted.mount()
+    assert pair.in_mount(work)[1][1] == expected
