@@ -143,6 +143,23 @@ open_point (Mounting *mounting, const char *where, GError **error)
          vf_error_errno (error, errno, "%s: cannot be opened", point->path);
 }
 
+/* A mount over a lower directory hides nothing that is needed: it was read before. */
+static gboolean
+check_point (const Mounting *mounting, VfStore *store, GError **error)
+{
+  const char *path = mounting->point->path;
+  const char *const needed[] = {mounting->upper, mounting->work, vf_store_path (store)};
+  for (gsize i = 0; i < G_N_ELEMENTS (needed); i++) {
+    if (vf_path_is_within (needed[i], path))
+      return vf_error_set (error, VF_ERROR_INVALID,
+                           "%s: a mount here would hide %s; mount somewhere else", path, needed[i]);
+    if (vf_path_is_within (path, needed[i]))
+      return vf_error_set (error, VF_ERROR_INVALID, "%s: lies in %s; mount outside of it", path,
+                           needed[i]);
+  }
+  return TRUE;
+}
+
 static gboolean
 adopt (Mounting *mounting, VfStore *store, const VfFuseMount *made, const VfDigest *image,
        GError **error)
@@ -191,7 +208,8 @@ vf_stack_mount (VfStore *store, const VfStackMount *mount, const char *where, GP
   g_auto (Mounting) mounting = {.upper_fd = -1, .work_fd = -1};
   VfDigest image;
   if (!resolve_all (&mounting, mount, error) || !open_point (&mounting, where, error) ||
-      !claim_upper (&mounting, error) || !open_work (&mounting, error))
+      !check_point (&mounting, store, error) || !claim_upper (&mounting, error) ||
+      !open_work (&mounting, error))
     return FALSE;
   mounting.client = vf_client_new (TRUE, error);
   if (mounting.client == NULL)

@@ -97,6 +97,16 @@ def test_what_cannot_be_mounted(stack):
     refused(mount(world, work="up", check=None),
             f"{project}/up: lies in {project}/up; lower, upper and work directories have to be apart")
     refused(mount(world, where="nowhere", check=None), "nowhere: cannot be used: No such file or directory")
+    for where, hidden in ((".", "up"), ("up", "up"), ("work", "work"), (world.root, "up")):
+        refused(mount(world, where=where, check=None),
+                f"{project / where}: a mount here would hide {project / hidden}; mount somewhere else")
+    world.run("mkdir", "up/deep", "work/deep")
+    for where in ("up", "work"):
+        refused(mount(world, where=f"{where}/deep", check=None),
+                f"{project / where}/deep: lies in {project / where}; mount outside of it")
+    refused(mount(world, where=world.store, check=None),
+            f"{world.store}: a mount here would hide {world.store}; mount somewhere else")
+    assert world.mounts() == []
     assert "go together" in world.venvfs("mount", "--lower", "low", "at", check=2).err
     os.setxattr(project / "over" / "dir", "user.overlay.redirect", b"/other")
     assert "redirect_dir" in mount(world, check=1).err
