@@ -1,53 +1,51 @@
 #include "layers/digest.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
+#include <nettle/version.h>
 #include <string.h>
 
 struct VfHasher {
-  EVP_MD_CTX *context;
-  EVP_MD *algorithm; /* fetched once: EVP_sha256() would look it up for every hash */
+  struct sha256_ctx context;
 };
 
 VfHasher *
 vf_hasher_new (void)
 {
-  /* Else the first hash of a process reads openssl.cnf, in which there is nothing for us. */
-  OPENSSL_init_crypto (OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-  VfHasher *hasher = g_new0 (VfHasher, 1);
-  hasher->context = EVP_MD_CTX_new ();
-  hasher->algorithm = EVP_MD_fetch (NULL, "SHA256", NULL);
-  EVP_DigestInit_ex2 (hasher->context, hasher->algorithm, NULL);
+  VfHasher *hasher = g_new (VfHasher, 1);
+  sha256_init (&hasher->context);
   return hasher;
 }
 
 void
 vf_hasher_free (VfHasher *hasher)
 {
-  EVP_MD_CTX_free (hasher->context);
-  EVP_MD_free (hasher->algorithm);
   g_free (hasher);
 }
 
 void
 vf_hasher_update (VfHasher *hasher, const void *data, gsize length)
 {
-  EVP_DigestUpdate (hasher->context, data, length);
+  sha256_update (&hasher->context, length, data);
 }
 
+/* Which also begins the next one. */
 void
 vf_hasher_finish (VfHasher *hasher, VfDigest *out_digest)
 {
-  EVP_DigestFinal_ex (hasher->context, out_digest->bytes, NULL);
-  EVP_DigestInit_ex2 (hasher->context, NULL, NULL);
+#if NETTLE_VERSION_MAJOR >= 4
+  sha256_digest (&hasher->context, out_digest->bytes);
+#else
+  sha256_digest (&hasher->context, VF_DIGEST_BYTES, out_digest->bytes);
+#endif
 }
 
 void
 vf_digest_of (const void *data, gsize length, VfDigest *out_digest)
 {
-  g_autoptr (VfHasher) hasher = vf_hasher_new ();
-  vf_hasher_update (hasher, data, length);
-  vf_hasher_finish (hasher, out_digest);
+  VfHasher hasher;
+  sha256_init (&hasher.context);
+  vf_hasher_update (&hasher, data, length);
+  vf_hasher_finish (&hasher, out_digest);
 }
 
 void

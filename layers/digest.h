@@ -1,7 +1,7 @@
 /* SHA-256 digests: the names of objects, packages and images.
  *
- * The hash is libcrypto's EVP. A VfHasher belongs to one thread and may be used again after
- * vf_hasher_finish(). */
+ * The hash is Nettle's: as fast as libcrypto's, which every process would load and relocate for a
+ * millisecond. A VfHasher belongs to one thread and may be used again after vf_hasher_finish(). */
 #pragma once
 
 #include <glib.h>

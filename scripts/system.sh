@@ -1,7 +1,7 @@
 # Sourced by ./check and ./quickstart: what is needed of the system, and getting it.
 
 BUILD_PACKAGES=(build-essential meson ninja-build pkg-config libfuse3-dev libglib2.0-dev libdeflate-dev
-  libssl-dev libjson-glib-dev fuse3)
+  nettle-dev libjson-glib-dev fuse3)
 
 if [ -t 1 ]; then
   bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'
