@@ -1,0 +1,554 @@
+"""What others do to the upper and work directories behind the daemon's back.
+
+Seeded sequences of two kinds of steps: tampering with what lies below upper/ and work/ (objects
+replaced by symlinks that lead out, by fifos, sockets, whiteouts and nothing; moved, exchanged and
+linked; marks with values that are wrong, too long, or another object's), and ordinary operations in
+the mount. What was tampered with may be lost and answer any error. But the daemon lives and answers,
+what nobody touched is as it was, and nothing leads out: a tree beside the upper is never shown, never
+changed and never read, which its access times tell.
+
+VENVFS_RANDOM_SEED repeats a run. A failure names the seed, the step and what was done.
+"""
+
+import ctypes
+import errno
+import os
+import random
+import shutil
+import socket
+import stat
+import subprocess
+import threading
+
+import pytest
+
+import support
+from filesystem import RENAME_EXCHANGE, Mounted, as_user
+
+pytestmark = pytest.mark.usefixtures("mountable")
+
+SEED = int(os.environ.get("VENVFS_RANDOM_SEED", "1"))
+SECRET = b"CANARY"
+DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
+PATIENCE = 60  # seconds for a burst of steps, which takes about one
+MS_REMOUNT, MS_NOSUID, MS_NODEV = 32, 2, 4
+_libc = ctypes.CDLL(None, use_errno=True)
+
+LOWER = ["file", "inline", "dir", "dir/file", "dir/sub", "dir/sub/deep", "dir/sub/file", "dir/empty",
+         "other", "other/file", "other/dir", "link"]
+BORN = ["new", "dir/new", "dir/sub/new", "other/new", "new/file", "new/dir", "other/dir/file",
+        "dir/link", "new/new", "dir/" + "n" * 255, "b\udcff"]
+NAMES = LOWER + BORN
+MARKS = ["user.venvfs.id", "user.venvfs.digest", "user.venvfs.lower", "user.overlay.opaque",
+         "user.overlay.redirect", "user.overlay.whiteout", "user.venvfs.aside", "user.venvfs.odd"]
+
+
+def fill(root):
+    for name in ("dir/sub", "dir/empty", "other/dir", "untouched/deep"):
+        (root / name).mkdir(parents=True)
+    for name in ("file", "dir/file", "dir/sub/deep", "dir/sub/file", "other/file"):
+        (root / name).write_bytes(name.encode() * 50)
+    (root / "inline.inline").write_bytes(b"inline")
+    (root / "link").symlink_to("dir/file")
+    for number in range(5):
+        (root / "untouched" / "deep" / f"{number}").write_bytes(b"%d" % number * 1000)
+
+
+# The tree that nothing may lead to
+
+
+class Canary:
+    def __init__(self, root, user):
+        self.root = root
+        (root / "canary-dir").mkdir(parents=True)
+        for name in ("canary-file", "file", "canary-dir/canary-file", "canary-dir/file"):
+            (root / name).write_bytes(SECRET)
+        if user:
+            subprocess.run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", root], check=True)
+        # Older than mtime and ctime: with relatime, the first read will move it.
+        for at, names, files in os.walk(root, topdown=False):
+            for name in files:
+                os.utime(os.path.join(at, name), ns=(0, 10 ** 18))
+            os.utime(at, ns=(0, 10 ** 18))
+        self.before = self.look()
+
+    def look(self):
+        """Everything, without a trace."""
+        seen, todo = {}, [self.root]
+        while todo:
+            path = todo.pop()
+            fd = os.open(path, os.O_RDONLY | os.O_NOATIME | os.O_NOFOLLOW)
+            try:
+                st = os.fstat(fd)
+                inner = sorted(os.listdir(fd)) if stat.S_ISDIR(st.st_mode) else os.read(fd, 100)
+                seen[str(path)] = (st.st_mode, st.st_uid, st.st_nlink, st.st_size, st.st_atime_ns,
+                                   st.st_mtime_ns, st.st_ctime_ns, os.listxattr(fd), inner)
+                todo += [path / name for name in inner] if stat.S_ISDIR(st.st_mode) else []
+            finally:
+                os.close(fd)
+        return seen
+
+
+# Tampering
+
+
+def replace(path, make):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    make(path)
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as one:
+        os.chdir(path.parent)
+        try:
+            one.bind(os.fsencode(path.name)[:100])
+        finally:
+            os.chdir("/")
+
+
+def make_odd(path):
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    os.write(fd, b"odd")
+    os.close(fd)
+
+
+def make_whiteout(path):
+    os.mknod(path, stat.S_IFCHR, 0)
+
+
+def make_deep(path):
+    path.mkdir()
+    fd = os.open(path, os.O_RDONLY)
+    for _ in range(40):
+        os.mkdir("d" * 200, dir_fd=fd)
+        inner = os.open("d" * 200, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(fd)
+
+
+def copy_marks(source, target):
+    for name in os.listxattr(source, follow_symlinks=False):
+        os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=False),
+                    follow_symlinks=False)
+
+
+def renameat2(old, new, flags, old_fd=-100, new_fd=-100):
+    if _libc.renameat2(old_fd, os.fsencode(old), new_fd, os.fsencode(new), flags) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), os.fspath(old))
+
+
+def act_nothing(path):
+    pass
+
+
+class Tamperer:
+    def __init__(self, rng, environment, canary, image):
+        self.rng = rng
+        self.environment = environment
+        self.canary = canary
+        self.image = image
+
+    def places(self):
+        found = []
+        for part in ("upper", "work"):
+            for at, names, files in os.walk(self.environment / part):
+                found += [os.path.join(at, name) for name in sorted(names) + sorted(files)]
+        return [self.environment.__class__(path) for path in sorted(found)]
+
+    def odd_target(self):
+        return self.rng.choice([self.canary, self.canary / "canary-file", self.canary / "file", "..",
+                                self.canary / "canary-dir", ".", "/", "../../canary", "../canary/file",
+                                "../" * 30 + str(self.canary).lstrip("/"), "file", "x" * 4000])
+
+    def odd_value(self):
+        digest = "%064x" % self.rng.getrandbits(256)
+        paths = ["", ".", "..", "/", "dir", "dir/sub", "other", "file", "none", "dir/../..", "dir/",
+                 "untouched", str(self.canary), "../" * 20, "a/" * 1500]
+        values = [b"", b"y", b"x", b"\xff" * 300, b"0" * 16, b"%016x" % self.rng.getrandbits(62),
+                  b"0000000000000001", b"f" * 16, digest.encode(), digest.encode() + b"0",
+                  b"z" * 3000, str(self.canary / "file").encode()]
+        values += [f"{self.image}:{path}".encode() for path in paths]
+        values += [f"{digest}:{path}".encode() for path in paths[:3]]
+        return self.rng.choice(values)
+
+    def step(self):
+        """One thing that nobody should do. Returns what it was."""
+        rng, places = self.rng, self.places()
+        path = rng.choice(places) if places else self.environment / "upper" / "odd"
+        other = rng.choice(places) if places else path
+        parent = other if os.path.isdir(other) and not os.path.islink(other) else other.parent
+        name = rng.choice(["file", "sub", "dir", "new", "deep", "n" * 255, "b\udcff", "new-1",
+                           "%016x" % rng.getrandbits(8), ".wh.file", "link"])
+        target, value, mode = self.odd_target(), self.odd_value(), rng.choice([0, 0o444, 0o2777, 0o755])
+        beside = parent / name
+        makers = [lambda where: where.symlink_to(target), os.mkfifo, os.mkdir, make_whiteout,
+                  make_odd, make_socket, act_nothing, make_deep]
+        maker = rng.choice(makers)
+        mark = rng.choice(MARKS)
+        acts = {
+            "replaced": lambda: replace(path, maker),
+            "made": lambda: maker(beside),
+            "moved": lambda: os.rename(path, beside),
+            "exchanged": lambda: renameat2(path, other, RENAME_EXCHANGE),
+            "linked": lambda: os.link(path, beside, follow_symlinks=False),
+            "mode": lambda: os.path.islink(path) or os.chmod(path, mode),
+            "cut": lambda: os.path.islink(path) or os.path.isfile(path) and os.truncate(path, rng.choice([0, 3, 10 ** 6])),
+            "marked": lambda: os.setxattr(path, mark, value, follow_symlinks=False),
+            "marks copied": lambda: copy_marks(path, other),
+            "marks removed": lambda: [os.removexattr(path, one, follow_symlinks=False)
+                                      for one in os.listxattr(path, follow_symlinks=False)],
+        }
+        what = rng.choice(sorted(acts))
+        try:
+            acts[what]()
+            result = "done"
+        except (OSError, ValueError, shutil.Error) as error:
+            result = type(error).__name__ + str(error)[:40]
+        return f"{what} {path} {other} {name!r} {makers.index(maker)} {target} {mark}={value[:90]!r}: {result}"
+
+    def swap_top(self):
+        """upper/ or work/ itself. Returns what it was."""
+        part = self.environment / self.rng.choice(["upper", "work"])
+        what = self.rng.choice([self.canary, self.canary / "file", None, "fifo", "mode"])
+        if what == "mode":
+            os.chmod(part, 0)
+            return f"mode 0 for {part.name}"
+        os.rename(part, self.environment / "kept")
+        if what == "fifo":
+            os.mkfifo(part)
+        elif what is not None:
+            part.symlink_to(what)
+        return f"{what} instead of {part.name}"
+
+
+def restore_top(environment):
+    for part in ("upper", "work"):
+        path = environment / part
+        if (environment / "kept").is_dir() and (path.is_symlink() or not path.is_dir()):
+            path.unlink(missing_ok=True)
+            os.rename(environment / "kept", path)
+        if path.is_dir():
+            os.chmod(path, 0o755)
+
+
+class Racer:
+    """Exchanges objects of the upper with others, symlinks that lead out among them, as fast as it can. It
+    follows no symlink itself, however fast the daemon moves one to where it looks."""
+
+    def __init__(self, rng, environment, canary):
+        self.rng = rng
+        self.upper = os.open(environment / "upper", os.O_PATH | os.O_DIRECTORY)
+        decoys = environment / "decoys"
+        if not decoys.exists():
+            decoys.mkdir()
+            for number, target in enumerate([canary, canary / "canary-dir", canary / "file", ".."]):
+                (decoys / f"{number}").symlink_to(target)
+            os.mkfifo(decoys / "4")
+            (decoys / "5").mkdir()
+            (decoys / "6").write_bytes(b"odd")
+        self.decoys = os.open(decoys, os.O_PATH | os.O_DIRECTORY)
+
+    def step(self):
+        *parts, last = self.rng.choice(NAMES).split("/")
+        fd = os.dup(self.upper)
+        try:
+            for part in parts:
+                inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+                os.close(fd)
+                fd = inner
+            renameat2(last, str(self.rng.randrange(7)), RENAME_EXCHANGE, fd, self.decoys)
+        except OSError:
+            pass
+        finally:
+            os.close(fd)
+
+
+# Ordinary operations, by whoever follows no symlink himself
+
+
+class Caller:
+    def __init__(self, rng, root):
+        self.rng = rng
+        self.root = root
+        self.held = []
+
+    def place(self):
+        """A descriptor of the directory and the last name of some path."""
+        *parts, last = self.rng.choice(NAMES).split("/")
+        fd = os.open(self.root, os.O_PATH | os.O_DIRECTORY)
+        for part in parts:
+            try:
+                inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+            finally:
+                os.close(fd)
+            fd = inner
+        return fd, last
+
+    def close(self):
+        for fd in self.held:
+            try:
+                os.close(fd)
+            except OSError as error:
+                assert error.errno not in DEAD, "the daemon is gone"
+
+    def read(self, fd, name):
+        inner = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd)
+        try:
+            if stat.S_ISREG(os.fstat(inner).st_mode):
+                assert SECRET not in os.pread(inner, 1 << 20, 0), f"{name!r} shows what is outside"
+        finally:
+            os.close(inner)
+
+    def look(self, fd, depth=0):
+        """All that is there, within reason: what was tampered with may be endless."""
+        for name in os.listdir(fd):
+            assert not name.startswith("canary-"), f"{name!r} shows what is outside"
+            try:
+                st = os.lstat(name, dir_fd=fd) if depth < 8 else None
+                if st and stat.S_ISDIR(st.st_mode):
+                    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+                    try:
+                        self.look(inner, depth + 1)
+                    finally:
+                        os.close(inner)
+                elif st and stat.S_ISREG(st.st_mode):
+                    self.read(fd, name)
+            except OSError as error:
+                if error.errno in DEAD:
+                    raise
+
+    def look_everywhere(self):
+        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.look(fd)
+        finally:
+            os.close(fd)
+
+    def write(self, fd, name, flags):
+        inner = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o644, dir_fd=fd)
+        self.held.append(inner)
+        os.pwrite(inner, b"written " * 100, self.rng.choice([0, 5000]))
+        if len(self.held) > 12:
+            os.close(self.held.pop(0))
+
+    def through(self, fd, name, function):
+        """@function of a path that means this object, whatever it is."""
+        inner = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=fd)
+        try:
+            return function(f"/proc/self/fd/{inner}")
+        finally:
+            os.close(inner)
+
+    def use_held(self):
+        fd = self.rng.choice(self.held)
+        self.rng.choice([lambda: os.pwrite(fd, b"again", 0), lambda: os.pread(fd, 100, 0),
+                         lambda: os.ftruncate(fd, 10), lambda: os.fstat(fd), lambda: os.fsync(fd),
+                         lambda: os.fchmod(fd, 0o600)])()
+
+    def step(self):
+        """One operation. Returns what it was."""
+        rng = self.rng
+        what = rng.choice(["read", "write", "create", "empty", "mode", "times", "rename", "exchange",
+                           "link", "unlink", "mkdir", "rmdir", "symlink", "fifo", "attribute",
+                           "attributes", "list", "held", "stat", "readlink", "everything"])
+        one = two = (-1, "")
+        try:
+            if what == "everything":
+                self.look_everywhere()
+                return what
+            if what == "held":
+                if self.held:
+                    self.use_held()
+                return what
+            one, two = self.place(), self.place()
+            (fd, name), (to_fd, to) = one, two
+            {"read": lambda: self.read(fd, name),
+             "write": lambda: self.write(fd, name, 0),
+             "create": lambda: self.write(fd, name, os.O_CREAT),
+             "empty": lambda: self.write(fd, name, os.O_TRUNC),
+             "mode": lambda: self.through(fd, name, lambda path: os.chmod(path, rng.choice([0o755, 0o700]))),
+             "times": lambda: os.utime(name, ns=(1, 2), dir_fd=fd, follow_symlinks=False),
+             "rename": lambda: os.rename(name, to, src_dir_fd=fd, dst_dir_fd=to_fd),
+             "exchange": lambda: renameat2(name, to, RENAME_EXCHANGE, fd, to_fd),
+             "link": lambda: os.link(name, to, src_dir_fd=fd, dst_dir_fd=to_fd, follow_symlinks=False),
+             "unlink": lambda: os.unlink(name, dir_fd=fd),
+             "mkdir": lambda: os.mkdir(name, dir_fd=fd),
+             "rmdir": lambda: os.rmdir(name, dir_fd=fd),
+             "symlink": lambda: os.symlink("file", name, dir_fd=fd),
+             "fifo": lambda: os.mkfifo(name, dir_fd=fd),
+             "attribute": lambda: self.through(fd, name, lambda path: os.setxattr(path, "user.a", b"1")),
+             "attributes": lambda: self.through(fd, name, os.listxattr),
+             "list": lambda: self.through(fd, name, os.listdir),
+             "stat": lambda: os.lstat(name, dir_fd=fd),
+             "readlink": lambda: os.readlink(name, dir_fd=fd)}[what]()
+            result = "done"
+        except OSError as error:
+            assert error.errno not in DEAD, f"{what} {one[1]!r} {two[1]!r}: the daemon is gone"
+            result = errno.errorcode.get(error.errno, "?")
+        finally:
+            for fd, _ in (one, two):
+                if fd >= 0:
+                    os.close(fd)
+        return f"{what} {one[1]!r} {two[1]!r}: {result}"
+
+
+# Both
+
+
+class Victim(Mounted):
+    def try_mount(self):
+        """FALSE: it was refused with a reason, as it may be where upper/ or work/ are not what they were."""
+        try:
+            self.mount()
+            return True
+        except AssertionError:
+            subprocess.run(["umount", "-l", self.root], stderr=subprocess.DEVNULL, check=False)
+            status = self.server.wait(timeout=20)
+            assert status == 1 and self.said().splitlines()[-1].startswith("mount-image: "), self.said()
+            self.server.stdout.close()
+            self.log.close()
+            self.server = None
+            return False
+
+    def forget(self):
+        """Lets the kernel forget what nobody uses, as it may at any time."""
+        options = MS_REMOUNT | MS_NOSUID | MS_NODEV
+        if os.getuid() == 0 and _libc.mount(None, os.fsencode(self.root), None, options, None) != 0:
+            raise OSError(ctypes.get_errno(), "mount -o remount")
+
+
+class Run:
+    def __init__(self, base, seed, user):
+        self.rng = random.Random(seed)
+        self.seed = seed
+        self.user = user
+        self.victim = Victim(base, user=user)
+        fill(self.victim.lower)
+        self.canary = Canary(base / "canary", user)
+        if user:
+            for path in (self.victim.lower, self.victim.environment, self.victim.root):
+                subprocess.run(["chown", "-hR", f"{user.pw_uid}:{user.pw_gid}", path], check=True)
+            os.chown(base, user.pw_uid, user.pw_gid)
+
+    def image(self):
+        return os.listdir(self.victim.store / "images")[0]
+
+    def tamperer(self, seed):
+        return Tamperer(random.Random(seed), self.victim.environment, self.canary.root, self.image())
+
+    def in_child(self, function):
+        """With whatever it said, should it take too long or find something wrong."""
+        late = []
+        timer = threading.Timer(PATIENCE, lambda: (late.append(True), self.victim.server and
+                                                   self.victim.server.kill()))
+        timer.start()
+        done = []
+        journal = self.victim.base / "journal"
+        try:
+            done = as_user(self.user, function)
+        except AssertionError:
+            tail = journal.read_text(errors="replace").splitlines()[-12:]
+            raise AssertionError(f"seed {self.seed}:\n" + "\n".join(tail) + "\n" + self.victim.said()) from None
+        finally:
+            timer.cancel()
+            assert not late, f"seed {self.seed}: no answer: " + journal.read_text(errors="replace")[-3000:]
+        assert done[0] == "saw", f"seed {self.seed}: {done[1]}: " + journal.read_text(errors="replace")[-3000:]
+        return done[1]
+
+    def burst(self, seed, steps):
+        """In a child: both kinds of steps, interleaved."""
+        tamperer, caller = self.tamperer(seed), Caller(random.Random(seed + 1), self.victim.root)
+        with open(self.victim.base / "journal", "w", errors="surrogateescape") as journal:
+            for _ in range(steps):
+                print(tamperer.step() if tamperer.rng.random() < 0.35 else caller.step(), file=journal, flush=True)
+            caller.look_everywhere()
+        caller.close()
+
+    def race(self, seed, steps):
+        """In a child: another process tampers while this one works."""
+        other = os.fork()
+        if other == 0:
+            try:
+                racer = Racer(random.Random(seed + 2), self.victim.environment, self.canary.root)
+                while True:
+                    racer.step()
+            finally:
+                os._exit(0)
+        try:
+            caller = Caller(random.Random(seed + 1), self.victim.root)
+            with open(self.victim.base / "journal", "w", errors="surrogateescape") as journal:
+                for _ in range(steps):
+                    print(caller.step(), file=journal, flush=True)
+            caller.close()
+        finally:
+            os.kill(other, 9)
+            os.waitpid(other, 0)
+
+    def tamper_unmounted(self, seed, steps):
+        tamperer = self.tamperer(seed)
+        said = [tamperer.step() for _ in range(steps)]
+        if tamperer.rng.random() < 0.3:
+            said.append(tamperer.swap_top())
+        (self.victim.base / "journal").write_text("\n".join(said), errors="surrogateescape")
+
+    def check_untouched(self):
+        deep = self.victim.root / "untouched" / "deep"
+        return sorted(os.listdir(deep)), [(deep / str(n)).read_bytes() == b"%d" % n * 1000 for n in range(5)]
+
+    def round(self, bursts, steps):
+        for number in range(bursts):
+            seed = self.rng.getrandbits(40)
+            work = self.race if number % 3 == 2 else self.burst
+            self.in_child(lambda: work(seed, steps))
+            if self.rng.random() < 0.5:
+                self.victim.forget()
+            assert self.in_child(self.check_untouched) == ([str(n) for n in range(5)], [True] * 5)
+            assert self.canary.look() == self.canary.before, f"seed {self.seed}"
+        self.victim.unmount()
+        seed = self.rng.getrandbits(40)
+        self.in_child(lambda: self.tamper_unmounted(seed, 25))
+        if not self.victim.try_mount():
+            restore_top(self.victim.environment)
+            self.victim.mount()
+        restore_top(self.victim.environment)
+        assert self.canary.look() == self.canary.before, f"seed {self.seed}"
+
+    def all(self, rounds, bursts, steps):
+        self.victim.mount()
+        try:
+            for _ in range(rounds):
+                self.round(bursts, steps)
+            self.victim.unmount()
+            assert self.canary.look() == self.canary.before, f"seed {self.seed}"
+        finally:
+            self.victim.close()
+
+
+def tamper(base, seed, whose, rounds, bursts, steps):
+    user = support.ordinary_user() if whose == "user" and os.getuid() == 0 else None
+    if whose == "user" and user is None:
+        support.skip("already an ordinary user")
+    Run(base, seed, user).all(rounds, bursts, steps)
+
+
+@pytest.fixture
+def base():
+    root = support.new_root("tamper")
+    yield root
+    support.remove_tree(root)
+
+
+@pytest.mark.parametrize("whose", ["own", "user"])
+def test_a_little(base, whose):
+    tamper(base, SEED, whose, rounds=3, bursts=3, steps=150)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("whose", ["own", "user"])
+def test_a_lot(base, whose, number):
+    tamper(base, SEED * 1000 + number, whose, rounds=6, bursts=6, steps=400)
