@@ -1,9 +1,11 @@
 """Running and timing programs, and describing the machine they ran on. Standard library only."""
 
+import contextlib
 import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 import time
 from dataclasses import dataclass
@@ -102,9 +104,15 @@ def anonymous_kilobytes(pid):
     return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1])
 
 
-def written_bytes(pid):
-    """Bytes of file pages that the process has dirtied."""
-    return int(re.search(r"^write_bytes: (\d+)", Path(f"/proc/{pid}/io").read_text(), re.MULTILINE)[1])
+def data_bytes(folder):
+    """Bytes on the disk of the regular files below @folder, in which things may come and go."""
+    total = 0
+    for path, _, names, parent in os.fwalk(folder, onerror=lambda error: None):
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = os.lstat(name, dir_fd=parent)
+                total += status.st_blocks * 512 if stat.S_ISREG(status.st_mode) else 0
+    return total
 
 
 def _first_line(*arguments):
