@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "layers/error.h"
+#include "layers/little-endian.h"
 
 static const char magic[8] = "VfPyc 1\n";
 
@@ -57,14 +58,6 @@ vf_bytecode_serialize (const GArray *entries)
   return g_byte_array_free_to_bytes (bytes);
 }
 
-static guint32
-get_u32 (const guint8 *at)
-{
-  guint32 value;
-  memcpy (&value, at, sizeof value);
-  return GUINT32_FROM_LE (value);
-}
-
 static gboolean
 is_source (const VfPackage *package, guint32 source)
 {
@@ -80,8 +73,8 @@ parse_entries (VfBytecode *bytecode, const guint8 *data, guint32 count, const Vf
   g_array_set_size (bytecode->entries, count);
   for (guint32 i = 0; i < count; i++, data += ENTRY_BYTES) {
     VfBytecodeEntry *entry = &g_array_index (bytecode->entries, VfBytecodeEntry, i);
-    entry->source = get_u32 (data);
-    entry->size = get_u32 (data + 4);
+    entry->source = vf_get_u32 (data);
+    entry->size = vf_get_u32 (data + 4);
     memcpy (entry->digest.bytes, data + 8, VF_DIGEST_BYTES);
     if ((gint64)entry->source <= last || entry->size == 0 || !is_source (package, entry->source))
       return FALSE;
@@ -97,7 +90,7 @@ vf_bytecode_parse (GBytes *bytes, const VfPackage *package, const char *what, GE
   const guint8 *data = g_bytes_get_data (bytes, &length);
   g_autoptr (VfBytecode) bytecode = g_new0 (VfBytecode, 1);
   bytecode->entries = g_array_new (FALSE, FALSE, sizeof (VfBytecodeEntry));
-  guint64 count = length < HEAD_BYTES ? 0 : get_u32 (data + sizeof magic);
+  guint64 count = length < HEAD_BYTES ? 0 : vf_get_u32 (data + sizeof magic);
   if (length != HEAD_BYTES + count * ENTRY_BYTES || memcmp (data, magic, sizeof magic) != 0 ||
       !parse_entries (bytecode, data + HEAD_BYTES, (guint32)count, package)) {
     vf_error_set (error, VF_ERROR_DAMAGED, "%s: not a valid bytecode listing; run 'venvfs fsck'",

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "layers/error.h"
+#include "layers/little-endian.h"
 
 #define MAGIC             "vfpkg 1\n"
 #define MAGIC_BYTES       8
@@ -211,30 +212,6 @@ typedef struct {
   gsize string_bytes; /* left from @string on */
 } Reader;
 
-static guint16
-get_u16 (const guint8 *at)
-{
-  guint16 wire;
-  memcpy (&wire, at, sizeof wire);
-  return GUINT16_FROM_LE (wire);
-}
-
-static guint32
-get_u32 (const guint8 *at)
-{
-  guint32 wire;
-  memcpy (&wire, at, sizeof wire);
-  return GUINT32_FROM_LE (wire);
-}
-
-static guint64
-get_u64 (const guint8 *at)
-{
-  guint64 wire;
-  memcpy (&wire, at, sizeof wire);
-  return GUINT64_FROM_LE (wire);
-}
-
 /* NULL unless exactly @length bytes other than NUL and then a NUL are next. */
 static const char *
 next_string (Reader *reader, gsize length)
@@ -298,7 +275,7 @@ parse_files (Reader *reader, VfPackage *package, guint32 n)
   for (guint32 i = 0; i < n; i++, reader->record += FILE_BYTES) {
     const guint8 *record = reader->record;
     guint8 scheme = record[40], bits = record[41];
-    guint16 length = get_u16 (record + 42);
+    guint16 length = vf_get_u16 (record + 42);
     const char *path = next_string (reader, length);
     if (!path || !vf_package_check_path (path, length))
       return "a file's path";
@@ -307,7 +284,7 @@ parse_files (Reader *reader, VfPackage *package, guint32 n)
       return "a file's record";
     VfPackageFile *file = &files[i];
     memcpy (file->digest.bytes, record, VF_DIGEST_BYTES);
-    file->size = get_u64 (record + VF_DIGEST_BYTES);
+    file->size = vf_get_u64 (record + VF_DIGEST_BYTES);
     file->scheme = scheme;
     file->mode = bits & FILE_EXECUTABLE ? 0755 : 0644;
     file->flags = bits & FILE_SCRIPT ? VF_PACKAGE_FILE_PYTHON_SCRIPT : 0;
@@ -326,14 +303,14 @@ parse_entry_points (Reader *reader, VfPackage *package, guint32 n)
   for (guint32 i = 0; i < n; i++, reader->record += ENTRY_POINT_BYTES) {
     const guint8 *record = reader->record;
     VfEntryPoint *entry_point = &entry_points[i];
-    entry_point->gui = get_u16 (record);
-    entry_point->name = next_string (reader, get_u16 (record + 2));
-    entry_point->module = next_string (reader, get_u16 (record + 4));
-    entry_point->attribute = next_string (reader, get_u16 (record + 6));
-    if (get_u16 (record) > 1 || !entry_point->name || !entry_point->module ||
-        !entry_point->attribute || !is_segment (entry_point->name, get_u16 (record + 2)) ||
-        !vf_package_check_dotted (entry_point->module, get_u16 (record + 4)) ||
-        !vf_package_check_dotted (entry_point->attribute, get_u16 (record + 6)))
+    entry_point->gui = vf_get_u16 (record);
+    entry_point->name = next_string (reader, vf_get_u16 (record + 2));
+    entry_point->module = next_string (reader, vf_get_u16 (record + 4));
+    entry_point->attribute = next_string (reader, vf_get_u16 (record + 6));
+    if (vf_get_u16 (record) > 1 || !entry_point->name || !entry_point->module ||
+        !entry_point->attribute || !is_segment (entry_point->name, vf_get_u16 (record + 2)) ||
+        !vf_package_check_dotted (entry_point->module, vf_get_u16 (record + 4)) ||
+        !vf_package_check_dotted (entry_point->attribute, vf_get_u16 (record + 6)))
       return "an entry point";
     if (i > 0 && compare_entry_points (&entry_points[i - 1], entry_point) >= 0)
       return "the order of entry points";
@@ -345,17 +322,17 @@ parse_entry_points (Reader *reader, VfPackage *package, guint32 n)
 static const char *
 parse_header (Reader *reader, VfPackage *package, const guint8 *header)
 {
-  gsize name = get_u16 (header + 20), version = get_u16 (header + 22);
-  gsize dist_info = get_u16 (header + 24);
+  gsize name = vf_get_u16 (header + 20), version = vf_get_u16 (header + 22);
+  gsize dist_info = vf_get_u16 (header + 24);
   const char *strings[3];
-  if (get_u32 (header + 8) & ~HEADER_PURELIB || get_u16 (header + 26) != 0)
+  if (vf_get_u32 (header + 8) & ~HEADER_PURELIB || vf_get_u16 (header + 26) != 0)
     return "the header";
   if (!(strings[0] = next_string (reader, name)) || !(strings[1] = next_string (reader, version)) ||
       !(strings[2] = next_string (reader, dist_info)))
     return "the names in the header";
   if (!is_segment (strings[2], dist_info) || !g_str_has_suffix (strings[2], ".dist-info"))
     return "the name of the .dist-info directory";
-  package->root_is_purelib = get_u32 (header + 8) & HEADER_PURELIB;
+  package->root_is_purelib = vf_get_u32 (header + 8) & HEADER_PURELIB;
   package->name = g_strdup (strings[0]);
   package->version = g_strdup (strings[1]);
   package->dist_info = g_strdup (strings[2]);
@@ -367,7 +344,7 @@ parse_body (VfPackage *package, const guint8 *data, gsize length)
 {
   if (length < HEADER_BYTES || memcmp (data, MAGIC, MAGIC_BYTES) != 0)
     return "the header";
-  guint32 n_files = get_u32 (data + 12), n_entry_points = get_u32 (data + 16);
+  guint32 n_files = vf_get_u32 (data + 12), n_entry_points = vf_get_u32 (data + 16);
   guint64 strings_at =
       HEADER_BYTES + (guint64)n_files * FILE_BYTES + (guint64)n_entry_points * ENTRY_POINT_BYTES;
   if (strings_at > length)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "layers/little-endian.h"
 #include "layers/zip.h"
 
 G_BEGIN_DECLS
@@ -48,29 +49,5 @@ gboolean vf_zip_read (VfZip *zip, void *out, guint64 length, guint64 offset, GEr
  * there, another path in a Unicode path field. @local: a local header has no offset. */
 gboolean vf_zip_parse_extra (const guint8 *extra, gsize length, VfZipSizes *sizes, gboolean local,
                              VfZipExtra *out_extra);
-
-static inline guint16
-vf_get_u16 (const guint8 *at)
-{
-  guint16 wire;
-  memcpy (&wire, at, sizeof wire);
-  return GUINT16_FROM_LE (wire);
-}
-
-static inline guint32
-vf_get_u32 (const guint8 *at)
-{
-  guint32 wire;
-  memcpy (&wire, at, sizeof wire);
-  return GUINT32_FROM_LE (wire);
-}
-
-static inline guint64
-vf_get_u64 (const guint8 *at)
-{
-  guint64 wire;
-  memcpy (&wire, at, sizeof wire);
-  return GUINT64_FROM_LE (wire);
-}
 
 G_END_DECLS
