@@ -78,6 +78,14 @@ put_line (FILE *stream, const char *prefix, const char *text)
   fprintf (stream, "%s%s\n", prefix, printable);
 }
 
+G_GNUC_PRINTF (1, 0)
+static void
+put_formatted (const char *format, va_list args)
+{
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  put_line (stdout, "", text);
+}
+
 void
 vf_output_line (VfOutput *output, const char *format, ...)
 {
@@ -85,9 +93,8 @@ vf_output_line (VfOutput *output, const char *format, ...)
     return;
   va_list args;
   va_start (args, format);
-  g_autofree char *text = g_strdup_vprintf (format, args);
+  put_formatted (format, args);
   va_end (args);
-  put_line (stdout, "", text);
 }
 
 void
@@ -97,9 +104,8 @@ vf_output_data (VfOutput *output, const char *format, ...)
     return;
   va_list args;
   va_start (args, format);
-  g_autofree char *text = g_strdup_vprintf (format, args);
+  put_formatted (format, args);
   va_end (args);
-  put_line (stdout, "", text);
 }
 
 void
