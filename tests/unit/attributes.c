@@ -88,9 +88,7 @@ test_open_files_that_are_gone (Fixture *fixture, gconstpointer user_data)
   vf_overlay_forget (fixture->overlay, born, 1);
   vf_overlay_forget (fixture->overlay, lower, 1);
   g_assert_cmpint (vf_overlay_getattr (fixture->overlay, born, &entry), ==, -ESTALE);
-  g_autofree char *work = g_build_filename (fixture->root, "work", NULL);
-  g_autoptr (GDir) directory = g_dir_open (work, 0, NULL);
-  g_assert_null (g_dir_read_name (directory));
+  assert_work_is_empty (fixture);
 }
 
 int

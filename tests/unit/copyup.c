@@ -145,9 +145,7 @@ test_a_failure_leaves_the_lower (Fixture *fixture, gconstpointer user_data)
       0);
   assert_text (fixture, id, "lower file\n");
   write_text (fixture, id, 0, "L");
-  g_autofree char *work = g_build_filename (fixture->root, "work", NULL);
-  g_autoptr (GDir) directory = g_dir_open (work, 0, NULL);
-  g_assert_null (g_dir_read_name (directory));
+  assert_work_is_empty (fixture);
 }
 
 static void

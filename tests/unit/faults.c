@@ -357,14 +357,6 @@ static const Scenario scenarios[] = {
 
 /* ---- Trying them */
 
-static void
-assert_work_is_empty (Fixture *fixture)
-{
-  g_autofree char *path = g_build_filename (fixture->root, "work", NULL);
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  g_assert_null (g_dir_read_name (dir));
-}
-
 /* TRUE if there was a call to fail. */
 static gboolean
 try_with_fault (const Scenario *scenario, int n, int error, const char *wanted)

@@ -1,38 +1,11 @@
 #include "layers/image.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "layers/error.h"
 #include "layers/image-format.h"
-#include "layers/io.h"
-#include "layers/tree.h"
-
-typedef struct {
-  char *path;
-  int fd;
-} Fixture;
-
-static void
-set_up (Fixture *fixture, gconstpointer unused)
-{
-  fixture->path = g_dir_make_tmp ("venvfs-image-XXXXXX", NULL);
-  fixture->fd = open (fixture->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  g_assert_cmpint (fixture->fd, >=, 0);
-}
-
-static void
-tear_down (Fixture *fixture, gconstpointer unused)
-{
-  g_autoptr (GError) error = NULL;
-  close (fixture->fd);
-  g_assert_true (vf_remove_tree (AT_FDCWD, fixture->path, fixture->path, &error));
-  g_free (fixture->path);
-}
-
-static const VfDigest image_id = {"an image id"};
+#include "image-fixture.h"
 
 /* What a node was made as. */
 typedef struct {
@@ -485,7 +458,7 @@ int
 main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
-#define ADD(name, function) g_test_add ("/image/" name, Fixture, NULL, set_up, function, tear_down)
+#define ADD(name, function) FIXTURE_TEST ("/image/" name, function)
   ADD ("random-trees", test_random_trees);
   ADD ("every-bit", test_every_bit);
   ADD ("every-field", test_every_field);

@@ -172,6 +172,15 @@ text_of (Fixture *fixture, guint64 id)
   return g_strndup (buffer, (gsize)length);
 }
 
+/* Nothing is under way. */
+static inline void
+assert_work_is_empty (Fixture *fixture)
+{
+  g_autofree char *path = g_build_filename (fixture->root, "work", NULL);
+  g_autoptr (GDir) directory = g_dir_open (path, 0, NULL);
+  g_assert_null (g_dir_read_name (directory));
+}
+
 static inline void
 assert_text (Fixture *fixture, guint64 id, const char *expected)
 {

@@ -58,9 +58,7 @@ test_merged_directory (Fixture *fixture, gconstpointer user_data)
   g_assert_true (disk_has_whiteout (fixture, "upper/dir/sub"));
   restart (fixture);
   g_assert_cmpint (error_at (fixture, "dir/sub"), ==, -ENOENT);
-  g_autofree char *work = g_build_filename (fixture->root, "work", NULL);
-  g_autoptr (GDir) directory = g_dir_open (work, 0, NULL);
-  g_assert_null (g_dir_read_name (directory));
+  assert_work_is_empty (fixture);
 }
 
 int
