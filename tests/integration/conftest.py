@@ -5,8 +5,9 @@ import os
 import pytest
 
 import filesystem_pair
-import paired
 import support
+from package_index import Index
+from templates import Templates
 
 
 def pytest_configure(config):
@@ -45,14 +46,16 @@ def binaries(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def interpreters():
-    """All supported Pythons of this machine, one per minor version, oldest first."""
-    return support.find_interpreters()
+def templates():
+    """What takes seconds to make, to be copied."""
+    templates = Templates()
+    yield templates
+    templates.close()
 
 
-def _world(binaries, user, interpreters):
+def _world(binaries, templates, user=None):
     root = support.new_root("user" if user else "own")
-    world = support.World(root, binaries, user, interpreters)
+    world = support.World(root, binaries, user, support.find_interpreters(user), templates)
     if user:
         os.chown(root, user.pw_uid, user.pw_gid)
     return world
@@ -65,54 +68,53 @@ def _end(world):
 
 
 @pytest.fixture
-def world(binaries, interpreters):
+def world(binaries, templates):
     """A private world of the user who runs the suite."""
-    world = _world(binaries, None, interpreters)
+    world = _world(binaries, templates)
     yield world
     _end(world)
 
 
 @pytest.fixture(scope="module")
-def module_world(binaries, interpreters):
+def module_world(binaries, templates):
     """The same, one for all tests of a file: where making what they need takes long."""
-    world = _world(binaries, None, interpreters)
+    world = _world(binaries, templates)
     yield world
     _end(world)
 
 
 @pytest.fixture
-def user_world(binaries):
+def user_world(binaries, templates):
     """A private world of an ordinary user: another one when the suite runs as root."""
     user = support.ordinary_user() if os.getuid() == 0 else None
-    world = _world(binaries, user, support.find_interpreters(user))
+    world = _world(binaries, templates, user)
     yield world
     _end(world)
 
 
 @pytest.fixture(params=["root", "ordinary"] if os.getuid() == 0 else ["ordinary"])
-def any_world(request, binaries):
+def any_world(request, binaries, templates):
     """The test runs once as root, where the suite is, and once as an ordinary user."""
     user = None
     if request.param == "ordinary" and os.getuid() == 0:
         user = support.ordinary_user()
-    world = _world(binaries, user, support.find_interpreters(user))
+    world = _world(binaries, templates, user)
     yield world
     _end(world)
 
 
 @pytest.fixture(scope="session")
-def tool_house():
-    """What tests of tools share: an index of packages, and environments and stores to start from."""
-    house = paired.House(support.new_root("house"))
-    yield house
-    house.close()
+def package_index():
+    index = Index(support.new_root("index"))
+    yield index
+    index.close()
 
 
 @pytest.fixture
-def tool_world(world, mountable, tool_house):
-    """A world that has the index of the tool_house, for it alone, and takes what it starts from there."""
-    world.house = tool_house
-    for name, value in tool_house.environment().items():
+def tool_world(world, mountable, package_index):
+    """A world that has an index of packages, which it alone asks."""
+    world.index = package_index
+    for name, value in package_index.environment().items():
         if value is None:
             world.environment.pop(name, None)
         else:

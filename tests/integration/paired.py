@@ -9,22 +9,17 @@ every tool writes its own way; the wording of scripts made from entry points; IN
 RECORD of what venvfs installed; bytecode, which venvfs compiles ahead. (oracle.py compares closer, but
 only what pip writes.)"""
 
-import hashlib
-import http.server
+import difflib
+import json
 import os
 import re
-import shutil
 import stat
-import sys
-import threading
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import oracle
 import support
 import tool_cache
-from local_wheels import write_wheel
 
 OWN_FILES = re.compile(r"bin/[Aa]ctivate[^/]*|bin/python3\.\d+|pyvenv\.cfg|CACHEDIR\.TAG|\.gitignore|\.lock|"
                        r"(.*/)?__pycache__(/.*)?|.*\.dist-info/uv_cache\.json")
@@ -111,8 +106,11 @@ def tree(side, leave_out=None):
 
 
 class Pair:
-    def __init__(self, world, *packages, python=None, where=".venv", pip=True):
-        """@packages: requirements that both environments, which are at @where, have from the start."""
+    """The two projects, `plain` and `mount`; in turn, what is done to both."""
+
+    def __init__(self, world, *packages, python=None, where=".venv", pip=True, options=()):
+        """@packages: what both environments, which are at @where, have from the start, as pip would be
+        given it; @options: what both `create` and venv know."""
         self.world = world
         self.activated = {"VIRTUAL_ENV": "{venv}", "UV_LINK_MODE": "copy",
                           "PATH": "{venv}/bin:" + world.environment["PATH"]}
@@ -121,17 +119,25 @@ class Pair:
                                   for name in ("plain", "mount")]
         for side in self:
             side.here.mkdir(parents=True)
-        options = [] if pip else ["--without-pip"]
-        world.house.make_plain(world, self.interpreter, self.plain.venv, *options)
-        world.house.fill_store(world, self.interpreter, *options)
+            world.give(side.here.parent)
+            world.give(side.here)
+        options = [*options, *([] if pip else ["--without-pip"])]
+        world.templates.make_plain(world, self.interpreter, self.plain.venv, *options)
+        if (pip or packages) and not world.store.exists():
+            world.templates.fill_store(world, self.interpreter)
         if packages:
-            assert pip, "what would install them?"
-            self.world.run(self.plain.python, "-m", "pip", "install", "-q", *packages)
-        world.venvfs("create", "proj", "-q", "--python", self.interpreter, *options, *packages)
+            own = [self.plain.python, "-m", "pip"]
+            others = [self.interpreter, "-m", "pip", "--python", self.plain.python]
+            world.run(*(own if pip else others), "install", "-q", *packages, timeout=600)
+        world.venvfs("create", "proj", "-q", "--python", self.interpreter, *options, *packages, timeout=600)
         world.venvfs("mount", "-q", "proj", self.mount.venv)
 
     def __iter__(self):
         return iter((self.plain, self.mount))
+
+    @property
+    def projects(self):
+        return [side.here for side in self]
 
     def write(self, path, text, mode=0o644):
         for side in self:
@@ -152,6 +158,23 @@ class Pair:
             plain, mount = [side.normal(getattr(result, stream)) for side, result in zip(self, results)]
             assert mount == plain, f"{results[1].describe()}\n=== in an ordinary environment:\n{plain}"
         return results
+
+    def shell_in(self, side, script, **options):
+        """What @script, run by a shell in @side's project, prints, with the project's path as PROJECT."""
+        done = self.world.shell(script, cwd=side.here, **options)
+        return done.out.replace(str(side.here), "PROJECT")
+
+    def same(self, script, **options):
+        """Runs @script by a shell in both projects, demands that both print the same, to the byte, and
+        returns that."""
+        plain, mounted = [self.shell_in(side, script, **options) for side in self]
+        if mounted != plain:
+            lines = difflib.unified_diff(plain.splitlines(), mounted.splitlines(), "ordinary", "mounted", lineterm="")
+            raise support.Unexpected("\n".join([f"$ {script}", *lines]))
+        return mounted
+
+    def same_json(self, script, **options):
+        return json.loads(self.same(script, **options))
 
     def python(self, *args, **options):
         return self.run("{venv}/bin/python", *args, **options)
@@ -179,115 +202,3 @@ class Pair:
             self.pip("freeze", same="out")
             self.pip("check", same="out")
         assert {result.status for result in pip} == {pip[0].status}
-
-
-class _Simple(http.server.BaseHTTPRequestHandler):
-    """The simple repository protocol (PEP 503) over a directory of wheels."""
-
-    def __init__(self, wheelhouse, *args):
-        self.wheelhouse = wheelhouse
-        super().__init__(*args)
-
-    def log_message(self, *args):
-        pass
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        parts = self.path.split("#")[0].strip("/").split("/")
-        body, kind = None, "text/html"
-        if parts[0] == "simple":
-            body = self._page(parts[1] if len(parts) > 1 else None)
-        elif parts[0] == "files" and len(parts) == 2 and (self.wheelhouse / parts[1]).is_file():
-            body, kind = (self.wheelhouse / parts[1]).read_bytes(), "application/octet-stream"
-        self.send_response(404 if body is None else 200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body or b"")))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body or b"")
-
-    def _page(self, project):
-        links = []
-        for path in sorted(self.wheelhouse.glob("*.whl")):
-            name = re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower()
-            if project is None:
-                links.append(f'<a href="/simple/{name}/">{name}</a>')
-            elif name == project:
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                links.append(f'<a href="/files/{path.name}#sha256={digest}">{path.name}</a>')
-        return f"<!DOCTYPE html><html><body>{'<br>'.join(links)}</body></html>".encode() if links else None
-
-
-class House:
-    """What all tests of a session share: a wheelhouse, an index that serves it by HTTP, ordinary
-    environments and stores to copy, since pip takes seconds to install itself.
-
-    The index has vf-app, which needs vf-lib, of which there are two versions; vf-tool; and what
-    tests/tools/wheels.txt lists. The pips of that list are left out, so that what seeds an environment
-    is the same for everybody: pip_wheel() gives them."""
-
-    def __init__(self, root):
-        self.root = root
-        self.wheelhouse = root / "wheels"
-        self.wheelhouse.mkdir()
-        self.pinned = tool_cache.wheels("wheels", sys.executable)
-        for wheel in self.pinned.glob("*.whl"):
-            if not wheel.name.startswith("pip-"):
-                os.symlink(wheel, self.wheelhouse / wheel.name)
-        write_wheel(self.wheelhouse, "vf-lib", "1.0")
-        write_wheel(self.wheelhouse, "vf-lib", "2.0")
-        write_wheel(self.wheelhouse, "vf-app", "1.0", scripts={"vf-app": "vf_app:main"}, requires=["vf-lib"])
-        write_wheel(self.wheelhouse, "vf-tool", "0.1", scripts={"vf-tool": "vf_tool:main"})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Simple, self.wheelhouse))
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/simple/"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-        support.remove_tree(self.root)
-
-    def environment(self):
-        """What makes pip, uv, pdm and all who use them ask this index alone."""
-        return {"PIP_INDEX_URL": self.url, "PIP_NO_INDEX": None, "PIP_FIND_LINKS": None,
-                "UV_DEFAULT_INDEX": self.url, "UV_PYTHON_DOWNLOADS": "never", "PDM_PYPI_URL": self.url,
-                "VIRTUALENV_NO_PERIODIC_UPDATE": "1"}
-
-    def pip_wheel(self, which):
-        """The "oldest" pip that runs on 3.8, or the "newest"."""
-        folder = tool_cache.wheels("oldest-pip", sys.executable) if which == "oldest" else self.pinned
-        (wheel,) = folder.glob("pip-*.whl")
-        return wheel
-
-    def seed_links(self):
-        """What lets a tool that seeds an environment find the newest pip."""
-        return {"UV_FIND_LINKS": str(self.pinned), "PIP_FIND_LINKS": str(self.pinned)}
-
-    def _template(self, kind, interpreter, options):
-        key = hashlib.sha256("\n".join([interpreter, *options]).encode()).hexdigest()[:12]
-        return self.root / f"{kind}-{key}" / ".venv"
-
-    def make_plain(self, world, interpreter, venv, *options):
-        """What `python -m venv` makes at @venv: a copy of one that it made, which names its place only
-        in bin and in pyvenv.cfg."""
-        template = self._template("plain", interpreter, options)
-        if not template.exists():
-            world.run(interpreter, "-m", "venv", *options, template)
-        shutil.copytree(template, venv, symlinks=True)
-        for path in [venv / "pyvenv.cfg", *venv.glob("bin/*")]:
-            if not path.is_symlink():
-                text = path.read_text()
-                path.write_text(text.replace(str(template), str(venv)))
-
-    def fill_store(self, world, interpreter, *options):
-        """Gives @world a store that has what a new environment is seeded with."""
-        template = self._template("store", interpreter, options)
-        if not template.exists():
-            world.venvfs("create", "template", "-q", "--store", template, "--python", interpreter, *options)
-        shutil.copytree(template, world.store, symlinks=True)
-        world.venvfs("delete", "-q", "template")

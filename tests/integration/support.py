@@ -13,6 +13,7 @@ Environment variables that tests obey are listed in docs/development.md.
 """
 
 import ctypes
+import functools
 import json as json_module
 import os
 import pwd
@@ -88,6 +89,7 @@ def _probe(path, user=None):
     return Interpreter(path, tuple(version), ensurepip)
 
 
+@functools.cache
 def find_interpreters(user=None):
     """The supported Pythons of this machine that @user can run, one per minor version, oldest first.
 
@@ -241,6 +243,7 @@ class World:
     build: Path
     user: object = None  # a pwd entry: run as that user; None: as whoever runs the suite
     interpreters: list = field(default_factory=list)
+    templates: object = None  # what is copied instead of made: templates.py
 
     # A test that damages the store, or kills the daemon, says so.
     store_may_be_damaged: bool = False
@@ -443,8 +446,6 @@ class World:
         if not self.store.is_dir() or self.store_may_be_damaged:
             return problems
         for verb in (["fsck", "--deep"], ["gc"]):
-            if self.venvfs("help", verb[0], check=None).status != 0:
-                continue
             done = self.venvfs(*verb, check=None)
             if done.status != 0:
                 problems.append(f"venvfs {verb[0]} after the test\n{done.describe()}")

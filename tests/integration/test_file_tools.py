@@ -12,7 +12,7 @@ import pytest
 import support
 from local_wheels import write_wheel
 from mounted import create, mount
-from ordinary import make_pair
+from paired import Pair
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def need(program):
 def pair(world):
     for name in ("one", "two"):
         write_wheel(world.wheelhouse, name, "1.0", scripts={name: f"{name}:main"})
-    pair = make_pair(world, world.python.path, "one", "two", pip=False)
+    pair = Pair(world, "one", "two", pip=False)
     # Something of every kind that an upper has, too.
     pair.same("cd .venv/lib/python*/site-packages; echo mine >> one/__init__.py; rm two/__init__.py; mkdir -p new/sub;"
               "echo text > new/sub/file; ln -s sub/file new/link; chmod 640 new/sub/file; ln new/sub/file new/hard;"
@@ -53,7 +53,7 @@ def test_copies(pair, command):
             need(word)
     # What is copied is what the mount shows, to the byte; what was said while copying is nothing.
     assert pair.same(f"{command} 2>&1") == ""
-    for project in (pair.mounted, pair.plain):
+    for project in pair.projects:
         done = subprocess.run(["diff", "-r", "--no-dereference", project / ".venv", project / "copy"], capture_output=True,
                               text=True)
         assert done.stdout == "" and done.returncode == 0, done.stderr
@@ -66,12 +66,12 @@ def test_measuring_and_searching(pair):
     pair.same(f"cd .venv; {CONTENT}")
     pair.same("find .venv -name '*.py' -newermt 2000-01-01 -path '*new*' | sort; grep -rl mine .venv --include=*.py | sort")
     pair.same("find .venv -samefile .venv/lib/python*/site-packages/new/hard | sort; stat -c '%h %s %.9Y' .venv/lib/python*/site-packages/new/hard")
-    for project in (pair.mounted, pair.plain):
+    for side in pair:
         # The sum of what is read is the sum of what is said.
-        total = sum(len(path.read_bytes()) for path in (project / ".venv").rglob("*") if path.is_file() and not path.is_symlink()
+        total = sum(len(path.read_bytes()) for path in side.venv.rglob("*") if path.is_file() and not path.is_symlink()
                     and path.name != "hard")
-        said = pair.run_in(project, "du -b --apparent-size -s -l .venv | cut -f1; find .venv -type f -not -name hard -printf '%s\\n' |"
-                                    " paste -sd+ | bc 2>/dev/null || true").split()
+        said = pair.shell_in(side, "du -b --apparent-size -s -l .venv | cut -f1; find .venv -type f -not -name hard -printf '%s\\n' |"
+                                 " paste -sd+ | bc 2>/dev/null || true").split()
         assert int(said[0]) >= total
         if len(said) > 1:
             assert int(said[1]) == total
@@ -84,18 +84,18 @@ def test_tools_that_stay_on_one_file_system(pair):
     that one that crosses can too. Told to cross, it gets everything."""
     crossing = pair.same("tar -cf all.tar .venv && tar -tf all.tar | grep -c new/sub/file")
     assert crossing == "1\n"
-    staying = [pair.run_in(project, "tar --one-file-system -cf one.tar . 2>/dev/null; tar -tf one.tar | grep -c site-packages || true;"
-                                    "find . -xdev -name 'site-packages' | wc -l; du -x -s --inodes .venv/.. | cut -f1")
-               for project in (pair.mounted, pair.plain)]
-    assert staying[0].split()[:2] == ["0", "0"] and staying[1].split()[1] == "1"
+    plain, mounted = [pair.shell_in(side, "tar --one-file-system -cf one.tar . 2>/dev/null; tar -tf one.tar | grep -c site-packages || true;"
+                                          "find . -xdev -name 'site-packages' | wc -l; du -x -s --inodes .venv/.. | cut -f1").split()
+                      for side in pair]
+    assert mounted[:2] == ["0", "0"] and plain[1] == "1"
     if shutil.which("rsync"):
-        assert pair.run_in(pair.mounted, "rsync -ax ./ ../backup/; ls -A ../backup/.venv") == ""
-    assert pair.run_in(pair.mounted, "tar --exclude-caches -cf - . | tar -tf - | grep site-packages || echo none") == "none\n"
+        assert pair.shell_in(pair.mount, "rsync -ax ./ ../backup/; ls -A ../backup/.venv") == ""
+    assert pair.shell_in(pair.mount, "tar --exclude-caches -cf - . | tar -tf - | grep site-packages || echo none") == "none\n"
 
 
 def test_a_docker_build_context(pair):
     """The client walks the project and packs it: every header's size has to be what is read then."""
-    for project in (pair.mounted, pair.plain):
+    for project in pair.projects:
         with tarfile.open(project / "context.tar", "w") as context:
             for folder, folders, files in os.walk(project):
                 for name in sorted(folders + files):
@@ -111,7 +111,7 @@ GIT = "git -c user.name=t -c user.email=t@t -c init.defaultBranch=main -c gc.aut
 
 
 def test_git_around(pair):
-    for project in (pair.mounted, pair.plain):
+    for project in pair.projects:
         (project / "program.py").write_text("print(1)\n")
         if not (project / ".venv/.gitignore").exists():  # venv makes it from 3.13 on
             (project / ".venv/.gitignore").write_text("*\n")
@@ -131,13 +131,13 @@ def test_git_inside(pair):
 
 def test_git_clean_empties_it(pair):
     """By design: the root of a mount cannot be removed, and git says so and goes on."""
-    for project in (pair.mounted, pair.plain):
-        pair.run_in(project, f"{GIT} init -q .; echo .venv > .gitignore; {GIT} add -A; {GIT} commit -qm one; touch junk")
-    plain = pair.world.shell(f"{GIT} clean -fdxq", cwd=pair.plain)
-    assert plain.err == "" and not (pair.plain / ".venv").exists()
-    mounted = pair.world.shell(f"{GIT} clean -fdxq", cwd=pair.mounted, check=1)
+    for side in pair:
+        pair.shell_in(side, f"{GIT} init -q .; echo .venv > .gitignore; {GIT} add -A; {GIT} commit -qm one; touch junk")
+    plain = pair.world.shell(f"{GIT} clean -fdxq", cwd=pair.plain.here)
+    assert plain.err == "" and not pair.plain.venv.exists()
+    mounted = pair.world.shell(f"{GIT} clean -fdxq", cwd=pair.mount.here, check=1)
     assert mounted.err == "warning: failed to remove .venv/: Device or resource busy\n"
-    assert os.listdir(pair.mounted / ".venv") == [] and not (pair.mounted / "junk").exists()
+    assert os.listdir(pair.mount.venv) == [] and not (pair.mount.here / "junk").exists()
 
 
 @pytest.mark.parametrize("how", ["rm -rf .venv", "rm -rf .venv/* .venv/.[!.]*", "find .venv -mindepth 1 -delete",
@@ -145,23 +145,23 @@ def test_git_clean_empties_it(pair):
 def test_removed_and_made_anew(pair, how):
     """Conformance item 40: emptied it stays empty, over a remount too; whoever fills it finds nothing old in it."""
     world = pair.world
-    for project in (pair.mounted, pair.plain):
+    for project in pair.projects:
         done = world.shell(how, cwd=project, check=None)
-        if how.startswith("rm -rf .venv/") or project == pair.plain:
+        if how.startswith("rm -rf .venv/") or project == pair.plain.here:
             assert done.status == 0 and done.err == ""
         elif how.startswith("rm"):
             # By design: the root of a mount cannot go.
             assert done.status == 1 and done.err == "rm: cannot remove '.venv': Device or resource busy\n"
-    assert os.listdir(pair.mounted / ".venv") == []
+    assert os.listdir(pair.mount.venv) == []
     world.venvfs("umount", "proj")
-    world.venvfs("mount", "-q", "proj", pair.mounted / ".venv")
-    assert os.listdir(pair.mounted / ".venv") == []
+    world.venvfs("mount", "-q", "proj", pair.mount.venv)
+    assert os.listdir(pair.mount.venv) == []
     told = pair.same(f"{world.python.path} -m venv --without-pip .venv; find .venv -not -path '*/bin/*' | sort; .venv/bin/python -c 'import sys;"
                      " print(sys.prefix)'; .venv/bin/python -c 'import one' 2>&1 | tail -n 1")
     assert told.endswith("PROJECT/.venv\nModuleNotFoundError: No module named 'one'\n")
     # The directory itself goes with the mount.
-    world.venvfs("umount", "--remove", pair.mounted / ".venv")
-    assert not (pair.mounted / ".venv").exists()
+    world.venvfs("umount", "--remove", pair.mount.venv)
+    assert not pair.mount.venv.exists()
 
 
 @pytest.mark.root

@@ -5,13 +5,9 @@ import struct
 import pytest
 
 from local_wheels import write_wheel
-from ordinary import make_pair
+from paired import Pair
 
 pytestmark = pytest.mark.slow
-
-
-def site_of(project):
-    return next((project / ".venv").glob("lib/python*/site-packages"))
 
 
 def test_namespace_packages(world):
@@ -20,7 +16,7 @@ def test_namespace_packages(world):
         write_wheel(world.wheelhouse, name, "1.0", files={f"shared/ns/{name}.py": f"value = {name!r}\n"})
     write_wheel(world.wheelhouse, "old", "1.0", files={
         "old-nspkg.pth": "import sys, types; sys.modules.setdefault('old', types.ModuleType('old'))\n"})
-    pair = make_pair(world, world.python.path, "one", "two", "old")
+    pair = Pair(world, "one", "two", "old")
     said = pair.same("""
         .venv/bin/python -c 'import shared.ns.one, shared.ns.two, old
 print(shared.ns.one.value, shared.ns.two.value, shared.__file__, type(shared.__path__).__name__)
@@ -37,7 +33,7 @@ def test_another_version_of_the_same_size_runs(world):
     """Conformance item 30: no bytecode outlives its source, though sizes are equal."""
     for version in ("1.0", "2.0"):
         write_wheel(world.wheelhouse, "lib", version, files={"lib.py": f"value = {version!r}\n"})
-    pair = make_pair(world, world.python.path, "lib==1.0")
+    pair = Pair(world, "lib==1.0")
     ask = ".venv/bin/python -c 'import lib; print(lib.value)'"
     assert pair.same(ask) == "1.0\n"
     assert pair.same(f".venv/bin/pip install -q lib==2.0; {ask}") == "2.0\n"
@@ -45,19 +41,19 @@ def test_another_version_of_the_same_size_runs(world):
     # Another environment at the same place.
     world.venvfs("umount", "proj")
     world.venvfs("create", "other", "-q", "--python", world.python.path, "lib==2.0")
-    world.venvfs("mount", "-q", "other", pair.mounted / ".venv")
-    assert pair.run_in(pair.mounted, ask) == "2.0\n"
+    world.venvfs("mount", "-q", "other", pair.mount.venv)
+    assert pair.shell_in(pair.mount, ask) == "2.0\n"
     # Times tell the contents apart, for everything that compares times.
-    site = site_of(pair.mounted)
+    site = pair.mount.site_packages
     world.venvfs("umount", "other")
-    world.venvfs("mount", "-q", "proj", pair.mounted / ".venv")
+    world.venvfs("mount", "-q", "proj", pair.mount.venv)
     assert (site / "lib.py").read_text() == "value = '1.0'\n"
 
 
 def test_edits_are_seen(world):
     """Conformance items 31, 32: of every kind, at once."""
     write_wheel(world.wheelhouse, "lib", "1.0", files={"lib/__init__.py": "value = 'one'\n", "lib/sub.py": "value = 1\n"})
-    pair = make_pair(world, world.python.path, "lib", pip=False)
+    pair = Pair(world, "lib", pip=False)
     ask = ".venv/bin/python -c 'import lib; print(lib.value)'"
     assert pair.same(ask) == "one\n"
     file = ".venv/lib/python*/site-packages/lib/__init__.py"
@@ -69,21 +65,21 @@ def test_edits_are_seen(world):
         (f"printf \"value = 'eleven'\\n\" > {file}", "eleven"),
     ):
         assert pair.same(f"sleep 0.02; {change}; {ask}") == f"{value}\n"
-    for path in sorted(site_of(pair.mounted).glob("**/*.pyc")):
+    for path in sorted(pair.mount.site_packages.glob("**/*.pyc")):
         flags = struct.unpack("<I", path.read_bytes()[4:8])[0]
         assert flags == 0, path
     # The interpreter's own bytecode is what it takes, and it writes no other.
-    sub = pair.mounted / "before"
-    sub.write_text(repr([(path.name, path.stat().st_mtime_ns) for path in site_of(pair.mounted).glob("lib/__pycache__/sub*")]))
+    sub = pair.mount.here / "before"
+    sub.write_text(repr([(path.name, path.stat().st_mtime_ns) for path in pair.mount.site_packages.glob("lib/__pycache__/sub*")]))
     pair.same(".venv/bin/python -c 'import lib.sub as m, os; print(m.value, os.path.basename(m.__cached__))'")
     assert sub.read_text() == repr([(path.name, path.stat().st_mtime_ns)
-                                    for path in site_of(pair.mounted).glob("lib/__pycache__/sub*")])
+                                    for path in pair.mount.site_packages.glob("lib/__pycache__/sub*")])
 
 
 def test_tracebacks_name_the_place(world):
     """Conformance item 31: the same bytecode at every mount point, yet each says its own."""
     write_wheel(world.wheelhouse, "lib", "1.0", files={"lib.py": "def fail():\n    raise RuntimeError('x')\n"})
-    pair = make_pair(world, world.python.path, "lib", pip=False)
+    pair = Pair(world, "lib", pip=False)
     ask = ".venv/bin/python -c 'import lib; lib.fail()' 2>&1 || true"
     assert '"PROJECT/.venv/lib/python' in pair.same(ask)
     world.venvfs("umount", "proj")
@@ -96,7 +92,7 @@ def test_access_is_truthful(any_world):
     """Conformance item 51: pip installs here, not for the user."""
     world = any_world
     write_wheel(world.wheelhouse, "lib", "1.0")
-    pair = make_pair(world, world.python.path)
+    pair = Pair(world)
     pair.same("cd .venv; for path in . bin lib lib/python*/site-packages pyvenv.cfg bin/activate bin/pip; do"
               " printf '%s' $path; for mode in r w x; do test -$mode $path && printf $mode; done; echo; done")
     told = pair.same(".venv/bin/pip install lib 2>&1 | grep -v Processing; ls .venv/lib/python*/site-packages/lib")
@@ -110,7 +106,7 @@ def test_access_is_truthful(any_world):
 def test_many_modules_found_as_they_come_and_go(world):
     """Conformance item 48: a directory's time moves with its entries, so nobody needs to tell importlib."""
     write_wheel(world.wheelhouse, "lib", "1.0", files={"lib/__init__.py": "", "lib/a.py": ""})
-    pair = make_pair(world, world.python.path, "lib", pip=False)
+    pair = Pair(world, "lib", pip=False)
     (world.project / "walk.py").write_text("""
 import importlib, os, time, lib
 folder = os.path.dirname(lib.__file__)

@@ -12,7 +12,7 @@ import pytest
 import support
 from local_wheels import write_wheel
 from mounted import prefix, refused, status
-from ordinary import make_pair
+from paired import Pair
 
 SAYS = ("import json, os, sys, sysconfig; print(json.dumps([sys.prefix, sys.exec_prefix, sys.base_prefix, sys.path, sys.executable,"
         " os.path.realpath(sys.executable), sysconfig.get_paths(), sys.implementation.cache_tag,"
@@ -30,11 +30,11 @@ def debian(name):
 
 def same_environment(world, python, *options):
     write_wheel(world.wheelhouse, "lib", "1.0", scripts={"lib": "lib:main"})
-    pair = make_pair(world, python, pip=False, options=options)
+    pair = Pair(world, python=python, pip=False, options=options)
     pair.same(f".venv/bin/python -c \"{SAYS}\"")
     pair.same(f".venv/bin/python -I -c \"{SAYS}\"")
     # The names in bin/ start the same interpreter.
-    for name in sorted(os.listdir(pair.plain / ".venv/bin")):
+    for name in sorted(os.listdir(pair.plain.venv / "bin")):
         if not name.lower().startswith("activate"):
             pair.same(f".venv/bin/{name} -c \"{SAYS}\"")
     return pair
@@ -53,7 +53,7 @@ def test_debian_with_pip(world):
     """Its pip and venv are packages of their own, its wheels elsewhere; what pip installs goes where venv's goes."""
     python = debian("python3")
     write_wheel(world.wheelhouse, "lib", "1.0", scripts={"lib": "lib:main"})
-    pair = make_pair(world, python, options=["--system-site-packages"])
+    pair = Pair(world, python=python, options=["--system-site-packages"])
     pair.same(".venv/bin/pip install -q lib; .venv/bin/lib; .venv/bin/pip show -f lib | grep -v Location")
     pair.same(".venv/bin/python -c 'import pip, lib, os; print(os.path.dirname(pip.__file__), lib.__file__)'")
 
@@ -66,7 +66,7 @@ def test_debian_debug_build(world):
 def test_pypy(world):
     """Conformance item 4: lib/pypy3.X, bin/pypy3."""
     pair = same_environment(world, debian("pypy3"))
-    version = json.loads(pair.run_in(pair.mounted, f".venv/bin/python -c \"{SAYS}\""))
+    version = json.loads(pair.shell_in(pair.mount, f".venv/bin/python -c \"{SAYS}\""))
     assert "/lib/pypy3." in version[6]["purelib"]
     world.venvfs("create", "other", "-q", "--without-pip", "--python", "/usr/bin/pypy3", "lib")
     world.venvfs("mount", "-q", "other", "other")

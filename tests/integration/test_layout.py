@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mounted import create, mount
-from ordinary import make_pair
+from paired import Pair
 
 # What venvfs has and venv of some versions has not; each may stand beside what venv makes.
 OURS = {
@@ -35,13 +35,13 @@ def tree(root):
 
 def test_tree(world, each_python):
     """Conformance items 1, 2, 3, 10."""
-    pair = make_pair(world, each_python.path, pip=False)
-    mounted, plain = tree(pair.mounted / ".venv"), tree(pair.plain / ".venv")
+    pair = Pair(world, python=each_python.path, pip=False)
+    mounted, plain = tree(pair.mount.venv), tree(pair.plain.venv)
     version = f"python{each_python.minor}"
     # Below 3.9 venv has no link of the full version's name.
     assert {name for name in mounted if name not in plain} <= OURS | {f"bin/{version}"}
     assert {name: mounted.get(name) for name in plain} == plain
-    root = pair.mounted / ".venv"
+    root = pair.mount.venv
     assert os.path.isabs(os.readlink(root / "bin" / "python"))
     assert os.path.samefile(root / "bin" / "python", plain_python(pair))
     for name in ("python3", version):
@@ -53,7 +53,7 @@ def test_tree(world, each_python):
 
 
 def plain_python(pair):
-    return pair.plain / ".venv/bin/python"
+    return pair.plain.venv / "bin/python"
 
 
 SAYS = """
@@ -71,7 +71,7 @@ print(json.dumps({
 
 def test_what_python_says_of_itself(world, each_python):
     """Conformance items 4, 8."""
-    pair = make_pair(world, each_python.path, pip=False)
+    pair = Pair(world, python=each_python.path, pip=False)
     (world.project / "says.py").write_text(SAYS)
     for python in (".venv/bin/python", ".venv/bin/python3", "$PWD/.venv/bin/python", "$PWD/.venv/../.venv/bin/python"):
         told = pair.same_json(f"{python} {world.project}/says.py")
@@ -80,7 +80,7 @@ def test_what_python_says_of_itself(world, each_python):
     told = pair.same_json(f"PATH=$PWD/.venv/bin:$PATH python -I {world.project}/says.py")
     assert told["paths"]["purelib"] == f"PROJECT/.venv/lib/python{each_python.minor}/site-packages"
     # Through a link to the project, and through a link to the executable.
-    for project in (pair.mounted, pair.plain):
+    for project in pair.projects:
         (project / "link").symlink_to(".")
         (project / "py").symlink_to(".venv/bin/python")
     pair.same_json(f"link/.venv/bin/python {world.project}/says.py")
@@ -89,15 +89,15 @@ def test_what_python_says_of_itself(world, each_python):
 
 def test_system_site_packages(world, each_python):
     """Conformance item 4: what the base sees in its own site-packages, and where."""
-    pair = make_pair(world, each_python.path, pip=False, options=["--system-site-packages"])
+    pair = Pair(world, python=each_python.path, pip=False, options=["--system-site-packages"])
     (world.project / "says.py").write_text(SAYS)
     pair.same_json(f".venv/bin/python {world.project}/says.py")
 
 
 def test_pyvenv_cfg(world, each_python):
     """Conformance items 5, 6, 7: what every known reader of it demands."""
-    pair = make_pair(world, each_python.path, pip=False)
-    path = pair.mounted / ".venv" / "pyvenv.cfg"
+    pair = Pair(world, python=each_python.path, pip=False)
+    path = pair.mount.venv / "pyvenv.cfg"
     data = path.read_bytes()
     assert path.stat().st_size == len(data)
     assert data.endswith(b"\n") and b"\r" not in data and b"\n\n" not in data
@@ -106,7 +106,7 @@ def test_pyvenv_cfg(world, each_python):
         key, value = re.fullmatch(r"([a-z_-]+) = (\S.*)", line).groups()
         assert key not in entries
         entries[key] = value
-    plain = dict(line.split(" = ", 1) for line in (pair.plain / ".venv" / "pyvenv.cfg").read_text().splitlines())
+    plain = dict(line.split(" = ", 1) for line in (pair.plain.venv / "pyvenv.cfg").read_text().splitlines())
     assert set(plain) <= set(entries)
     assert "uv" not in entries
     version = "%d.%d.%d" % each_python.version
@@ -121,8 +121,8 @@ def test_pyvenv_cfg(world, each_python):
     assert os.access(os.path.join(entries["home"], f"python{each_python.minor}"), os.X_OK)
     if each_python.version >= (3, 11):
         assert entries["executable"] == plain["executable"]
-        assert entries["command"].endswith(f" -m venv {pair.mounted / '.venv'}")
-    assert not (pair.mounted / ".venv" / "bin" / "pyvenv.cfg").exists()
+        assert entries["command"].endswith(f" -m venv {pair.mount.venv}")
+    assert not (pair.mount.venv / "bin" / "pyvenv.cfg").exists()
 
 
 # What programs look for when they look for environments: a path in the project → whether it is to be
@@ -166,22 +166,22 @@ def test_it_is_found(world, finder):
 @pytest.mark.slow
 def test_a_warning_free_start(world):
     """Conformance item 9: no path that Python complains of, in scripts and variables."""
-    pair = make_pair(world, world.python.path)
+    pair = Pair(world)
     told = pair.same(". .venv/bin/activate; python -W error -X dev -c 'import sys; print(sys.prefix)' 2>&1;"
                      "pip --version 2>&1; echo $VIRTUAL_ENV; echo ${PATH%%:*}; head -n1 .venv/bin/pip")
     assert "PROJECT/.venv\nPROJECT/.venv/bin\n" in told and "arning" not in told
 
 
 def test_every_name_of_python_starts(world, each_python):
-    pair = make_pair(world, each_python.path, pip=False)
-    for name in os.listdir(pair.plain / ".venv/bin"):
+    pair = Pair(world, python=each_python.path, pip=False)
+    for name in os.listdir(pair.plain.venv / "bin"):
         if name.startswith("python"):
             pair.same(f".venv/bin/{name} -c 'import sys; print(sys.executable, sys.version)'")
 
 
 def test_headers_and_libraries(world, each_python):
     """Conformance item 4: where a build finds Python's own headers."""
-    pair = make_pair(world, each_python.path, pip=False)
+    pair = Pair(world, python=each_python.path, pip=False)
     pair.same("""PATH=$PWD/.venv/bin:$PATH; python - <<'END'
 import os, sysconfig
 paths = sysconfig.get_paths()
@@ -192,12 +192,11 @@ END""")
 
 def test_site_follows_pth_files_in_order(world):
     """Conformance item 29: sorted, whichever layer each is of."""
-    pair = make_pair(world, world.python.path, pip=False)
-    for project in (pair.mounted, pair.plain):
-        site = next((project / ".venv").glob("lib/python*/site-packages"))
+    pair = Pair(world, pip=False)
+    for side in pair:
         for name in ("b.pth", "a.pth", "c.pth"):
-            (project / name[0]).mkdir()
-            (site / name).write_text(f"{project / name[0]}\nimport sys; print({name!r})\n")
+            (side.here / name[0]).mkdir()
+            (side.site_packages / name).write_text(f"{side.here / name[0]}\nimport sys; print({name!r})\n")
     assert pair.same(".venv/bin/python -c 'import sys; print(sys.path[-3:])'").startswith("a.pth\nb.pth\nc.pth\n")
 
 
@@ -205,7 +204,7 @@ def test_site_follows_pth_files_in_order(world):
 def test_venv_can_upgrade_and_clear_it(world):
     """Conformance items 40, 53: `python -m venv` over what is mounted."""
     python = world.python.path
-    pair = make_pair(world, python, pip=False)
+    pair = Pair(world, python=python, pip=False)
     for options in ("--upgrade", "--clear --without-pip", "--without-pip"):
         pair.same(f"touch .venv/mine; {python} -m venv {options} .venv; ls .venv .venv/bin | grep -v -e CACHEDIR -e "
                   "'activate.nu\\|activate.xsh\\|activate_this.py'; .venv/bin/python -c 'import sys; print(sys.prefix)';"

@@ -9,7 +9,7 @@ import pytest
 
 import support
 import tool_cache
-from ordinary import make_pair
+from paired import Pair
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 STEPS = support.TREE / "tests" / "integration" / "steps"
@@ -20,13 +20,13 @@ def pair(module_world):
     """One for all tests of this file: the tools are a hundred packages."""
     python = module_world.python.path
     module_world.environment["PIP_FIND_LINKS"] = str(tool_cache.wheels("services", python))
-    return make_pair(module_world, python, "-r", tool_cache.PINS / "services.txt", pip=False)
+    return Pair(module_world, "-r", tool_cache.PINS / "services.txt", python=python, pip=False)
 
 
 @pytest.fixture(autouse=True)
 def fresh_project(pair):
     """Each test begins with an empty project, but for the environment."""
-    for project in (pair.mounted, pair.plain):
+    for project in pair.projects:
         for entry in project.iterdir():
             if entry.name != ".venv":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -34,7 +34,7 @@ def fresh_project(pair):
 
 
 def write(pair, name, text):
-    for project in (pair.mounted, pair.plain):
+    for project in pair.projects:
         (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_text(text)
 
@@ -122,5 +122,5 @@ def test_step(pair, step):
 def test_nothing_was_written_behind_the_mount(pair):
     """After all this both environments hold the same files, those that tools wrote included."""
     script = "cd .venv; find . -type f -not -name '*.pyc' -not -path './share/*' | sort"
-    mounted, plain = (set(text.splitlines()) for text in pair.both(script))
+    plain, mounted = (set(pair.shell_in(side, script).splitlines()) for side in pair)
     assert {name for name in mounted ^ plain if "/site-packages/" in name and ".dist-info/" not in name} == set()

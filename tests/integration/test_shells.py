@@ -10,7 +10,7 @@ import pytest
 import support
 import tool_cache
 from mounted import create
-from ordinary import make_pair
+from paired import Pair
 
 NAMES = [".venv", "a space", "$(touch PWNED)", "`touch PWNED`", "it's \"quoted\"", "back\\slash", "bang!",
          "café; touch PWNED #", "percent%d", "{braces}", "*?[a]", "ünïcödé-✓", "-dash"]
@@ -104,7 +104,7 @@ def test_as_in_an_ordinary_environment(world, shell):
     """Conformance item 36: the variables that venv's own scripts set and unset are so here."""
     activate, _, start = SHELLS[shell]
     command = start()
-    pair = make_pair(world, world.python.path, pip=False, options=["--prompt", "proj"])
+    pair = Pair(world, pip=False, options=["--prompt", "proj"])
     source = {"fish": "source", "csh": "source"}.get(shell, ".")
     show = "env | grep -e ^PATH= -e ^VIRTUAL -e ^PYTHONHOME= | sort"
     file = world.write("script", ("set prompt='> '\n" if shell == "csh" else "") + f"{source} .venv/bin/{activate}\n{show}\npython -c 'import sys; print(sys.prefix)'\n"

@@ -112,7 +112,7 @@ def test_wheels_and_downloads(tool_world):
 def test_pip_replaces_itself(tool_world):
     """By the newest, then back to the one that it was seeded with."""
     pair = Pair(tool_world)
-    newest = tool_world.house.pip_wheel("newest")
+    newest = tool_world.index.pip_wheel("newest")
     version = newest.name.split("-")[1]
     (seeded,) = {one.out.split()[1] for one in pair.pip("--version")}
     assert seeded != version
@@ -137,7 +137,7 @@ def test_the_oldest_pip(tool_world):
     if not oldest:
         support.skip("Python 3.8 is not here")
     pair = Pair(tool_world, "vf-lib==1.0", python=oldest[0].path)
-    pair.pip("install", "-q", tool_world.house.pip_wheel("oldest"))
+    pair.pip("install", "-q", tool_world.index.pip_wheel("oldest"))
     assert pair.pip("--version", same="out err")[1].out.split()[1] == "9.0.3"
     index = ["--disable-pip-version-check", "--trusted-host", "127.0.0.1"]
     pair.pip("install", "-q", *index, "vf-app")

@@ -21,7 +21,7 @@ def test_poetry(tool_world):
     write_project(pair, "poetry", more=f"""
 [[tool.poetry.source]]
 name = "local"
-url = "{tool_world.house.url}"
+url = "{tool_world.index.url}"
 priority = "primary"
 """)
     env = {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_NO_INTERACTION": "1"}
@@ -71,7 +71,7 @@ def test_pipenv(tool_world):
     pair = Pair(tool_world)
     pair.write("Pipfile", f"""\
 [[source]]
-url = "{tool_world.house.url}"
+url = "{tool_world.index.url}"
 verify_ssl = false
 name = "local"
 

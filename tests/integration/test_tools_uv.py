@@ -90,7 +90,7 @@ def test_project(tool_world, uv):
 def test_clear(tool_world, uv):
     pair = Pair(tool_world, "vf-app")
     project(pair)
-    seeds = tool_world.house.seed_links()
+    seeds = tool_world.index.seed_links()
     python = ["--python", pair.interpreter]
     pair.run(uv, "venv", *python, status=2)  # there is one already: it asks for --clear
     pair.run("{venv}/bin/vf-app", same="out err")
