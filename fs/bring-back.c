@@ -41,8 +41,9 @@ bring_file (VfAside *aside, const VfNode *to, guint64 from, int from_fd, const V
   const char *name = vf_path_last (path);
   VfChild there;
   int result = vf_directory_open (overlay, to->upper.id, &directory);
-  if (result == 0)
-    result = vf_child_find (overlay, to, directory->fd, name, &there);
+  if (result < 0)
+    return result;
+  result = vf_child_find (overlay, to, directory->fd, name, &there);
   if (result < 0 && result != -ENOENT)
     return result;
   if (there.whiteout || (there.upper.flags & VF_UPPER_PRESENT)) {
