@@ -98,7 +98,7 @@ class Mounted:
             [support.BUILD / "tests" / "mount-image", self.store, self.lower, self.environment,
              self.root, self.options, *identity],
             stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
-        select.select([self.server.stdout], [], [], 30)
+        select.select([self.server.stdout], [], [], 60)
         line = self.server.stdout.readline()
         assert line == "ready\n", self.said()
         return self.root
@@ -113,12 +113,12 @@ class Mounted:
         self._end()
 
     def _end(self):
-        if not select.select([self.server.stdout], [], [], 30)[0]:
+        if not select.select([self.server.stdout], [], [], 60)[0]:
             self.server.kill()
             raise AssertionError("served on after the unmount: is it mounted in another namespace?")
         counts = json.loads(self.server.stdout.readline())
         self.requests = {OPCODES.get(i, str(i)): n for i, n in enumerate(counts) if n}
-        status = self.server.wait(timeout=20)
+        status = self.server.wait(timeout=60)
         self.server.stdout.close()
         self.log.close()
         self.server = None

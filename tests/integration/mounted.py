@@ -51,7 +51,7 @@ def is_sealed(place):
     return os.listdir(place) == [SENTINEL] and place.stat().st_mode & 0o7777 == 0o555
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

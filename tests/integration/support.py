@@ -34,7 +34,7 @@ TREE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("VENVFS_BUILD") or TREE / "build").resolve()
 MUST_WORK = os.environ.get("VENVFS_MUST_WORK") == "1"
 TEST_USER = "venvfs-test"
-DAEMON_EXIT_SECONDS = 20
+DAEMON_EXIT_SECONDS = 60
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 8), (3, 14)
 
