@@ -111,12 +111,12 @@ lister_run (gpointer user_data)
   return NULL;
 }
 
-/* Holds: lock. */
+/* A thread that waits looks at the time itself when it has waited enough: nobody has to signal that
+ * there is more of it. Holds: lock. */
 static void
 wake (VfLister *lister)
 {
   lister->until = g_get_monotonic_time () + LINGER_USEC;
-  g_cond_signal (&lister->changed);
   if (lister->is_running || lister->stop)
     return;
   if (lister->thread)
@@ -133,6 +133,7 @@ vf_lister_queue (VfLister *lister, guint32 number)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lister->lock);
   g_array_append_val (lister->numbers, number);
+  g_cond_signal (&lister->changed);
   wake (lister);
 }
 
