@@ -30,7 +30,9 @@
 #include "layers/error.h"
 #include "layers/io.h"
 
-#define WORKERS_MAX 256
+/* One that is stuck takes some kilobytes. More than there are tasks that can wait at once, by far:
+ * if all were stuck, everybody would wait. */
+#define WORKERS_MAX 4096
 #define TICK_MSEC   10
 #define IDLE_MSEC   3000
 #define SPIN_MSEC   10 /* then other sources have their turn */

@@ -217,6 +217,8 @@ class Tamperer:
         if what == "mode":
             os.chmod(part, 0)
             return f"mode 0 for {part.name}"
+        # One that was taken away altogether has been made anew.
+        support.remove_tree(self.environment / "kept")
         os.rename(part, self.environment / "kept")
         if what == "fifo":
             os.mkfifo(part)
