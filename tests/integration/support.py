@@ -180,7 +180,7 @@ class Unexpected(AssertionError):
 
 
 def base_environment(search_path):
-    kept = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH",
+    kept = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "G_SLICE", "LD_LIBRARY_PATH",
             "VENVFS_DAEMON", "TERM")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     environment.update({

@@ -238,6 +238,7 @@ def run(base, seed, steps, with_times):
         mounted.close()
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("number", range(max(1, RUNS // 3)))
 def test_several_processes(tmp_path, number):
     """One after the other, in an order that the seed tells, each with what it has open."""

@@ -55,6 +55,7 @@ def test_tampering_with_the_upper(pair):
     assert pair.in_mount(lambda root: (root / "script").read_text())[0] == "saw"
 
 
+@pytest.mark.threads
 def test_many_processes_on_the_same_names(pair):
     """Create, rename, link and unlink of the same few names from many processes at once."""
     def fight(root):

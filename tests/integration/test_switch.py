@@ -340,6 +340,7 @@ print(n, flush=True)
 
 @pytest.mark.slow
 @pytest.mark.sanitized
+@pytest.mark.threads
 def test_under_load(both_ways):
     """Switches one after the other, while others import, sit, read, map and edit."""
     world = both_ways
@@ -376,6 +377,7 @@ def test_under_load(both_ways):
         assert int(out) > 0
 
 
+@pytest.mark.threads
 def test_many_at_once(world):
     """Switches of one mount wait for each other; an unmount in between is an unmount."""
     environments(world)
