@@ -396,7 +396,7 @@ test_scenario (gconstpointer user_data)
   g_assert_cmpint (scenario->act (&fixture), ==, 0);
   g_autofree char *wanted = picture (&fixture);
   fixture_tear_down (&fixture, NULL);
-  const int errors[] = {ENOSPC, EIO, EINTR};
+  const int errors[] = {ENOSPC, EDQUOT, EIO, EINTR};
   for (gsize i = 0; i < G_N_ELEMENTS (errors); i++) {
     int n = 1;
     while (try_with_fault (scenario, n, errors[i], wanted))
