@@ -133,17 +133,19 @@ def _as(user):
 
 def ordinary_user():
     """An ordinary user to run things as while the suite is root; made when it is not there."""
-    try:
-        return pwd.getpwnam(TEST_USER)
-    except KeyError:
-        pass
-    done = subprocess.run(["useradd", "--system", "--user-group", "--no-create-home",
-                           "--home-dir", "/nonexistent", "--shell", "/bin/sh", TEST_USER],
-                          capture_output=True, text=True)
-    try:
-        return pwd.getpwnam(TEST_USER)
-    except KeyError:
-        skip(f"no ordinary user to run as: useradd {TEST_USER}: {done.stderr.strip()}")
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return pwd.getpwnam(TEST_USER)
+        except KeyError:
+            pass
+        done = subprocess.run(["useradd", "--system", "--user-group", "--no-create-home",
+                               "--home-dir", "/nonexistent", "--shell", "/bin/sh", TEST_USER],
+                              capture_output=True, text=True)
+        # Of two who make it at once, one is refused the lock, and may look before the other is done.
+        if done.returncode != 0 and time.monotonic() > deadline:
+            skip(f"no ordinary user to run as: useradd {TEST_USER}: {done.stderr.strip()}")
+        time.sleep(0.1)
 
 
 # Running
@@ -230,6 +232,35 @@ def _stat_fields(pid):
 
 def processes():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+_without_environment = set()
+
+
+def _environment(pid):
+    """What a living process was started with. While a program is being started, the kernel shows an empty
+    one for a moment: whoever looked then would take the process for another world's."""
+    PF_KTHREAD = 0x200000
+    for _ in range(50):
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return b""
+        stat = _process_field(pid, "stat").rpartition(b") ")[2].split()
+        if environment or not stat or stat[0] in (b"Z", b"X") or int(stat[6]) & PF_KTHREAD:
+            return environment
+        if (pid, stat[19]) in _without_environment:  # stat[19]: when it was started
+            return b""
+        time.sleep(0.001)
+    _without_environment.add((pid, stat[19]))
+    return b""
+
+
+def _kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 # The world
@@ -371,7 +402,7 @@ class World:
     def processes(self, comm=None):
         """Living processes that were started in this world, all or those of this name."""
         mark = f"VENVFS_TEST_WORLD={self.root}".encode()
-        found = [pid for pid in processes() if mark in _process_field(pid, "environ").split(b"\0")]
+        found = [pid for pid in processes() if mark in _environment(pid).split(b"\0")]
         return [pid for pid in found if comm in (None, (_stat_fields(pid) or [""])[0])]
 
     def daemons(self):
@@ -389,7 +420,7 @@ class World:
     def kill_daemon(self):
         """kill -9 of this world's daemons; their end is then not held against the test."""
         for pid in self.daemons():
-            os.kill(pid, signal.SIGKILL)
+            _kill(pid)
             self._wait(pid, DAEMON_EXIT_SECONDS)
             self._reaped.pop(pid, None)
 
@@ -426,7 +457,7 @@ class World:
         for pid in self.daemons():
             if not self._wait(pid, DAEMON_EXIT_SECONDS):
                 problems.append(f"venvfsd {pid} still runs {DAEMON_EXIT_SECONDS} s after the last umount")
-                os.kill(pid, signal.SIGKILL)
+                _kill(pid)
                 self._wait(pid, 5)
         for pid, status in self._reaped.items():
             code = os.waitstatus_to_exitcode(status)
@@ -456,10 +487,13 @@ class World:
         problems = self.unmount_all()
         problems += self._check_store()
         problems += self.end_daemons()
+        deadline = time.monotonic() + 1  # for what is about to end
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.01)
         for pid in self.processes():
             command = _process_field(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
             problems.append(f"process {pid} still runs: {command}")
-            os.kill(pid, signal.SIGKILL)
+            _kill(pid)
         problems += [f"{path}: still mounted" for path in self.mounts()]
         if not self.mounts():
             remove_tree(self.root)

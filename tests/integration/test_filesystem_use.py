@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 import support
 from filesystem import Mounted, libc
 from filesystem_pair import fill
+from mounted import wait_for
 
 
 def test_tampering_with_the_upper(pair):
@@ -176,10 +176,7 @@ def test_views_follow_the_directory(tmp_path):
         os.rename(moved, again)
         mounted.base, mounted.root = again, again / "mount"
         (mounted.root / "cfg").stat()
-        deadline = time.monotonic() + 5
-        while "ELSEWHERE" not in (mounted.root / "cfg").read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: "ELSEWHERE" in (mounted.root / "cfg").read_text())
     finally:
         mounted.close()
 

@@ -48,6 +48,16 @@ def test_leftover_processes_are_found(bare):
     assert process.wait(timeout=60) == -9
 
 
+def test_a_process_is_seen_while_it_starts_a_program(bare):
+    process = bare.popen(bare.write("again", '#!/bin/sh\nexec "$0"\n', 0o755))
+    try:
+        mark = f"VENVFS_TEST_WORLD={bare.root}".encode()
+        assert all(mark in support._environment(process.pid) for _ in range(2000))
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_daemon_that_fails_is_found(bare, tmp_path):
     daemon = tmp_path / "venvfsd"
     daemon.symlink_to("/bin/sh")
