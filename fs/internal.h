@@ -54,6 +54,7 @@ struct VfOverlay {
   GCond turns_changed;
   GHashTable *turns; /* set of node ids that have their turn; [lock: turns_lock] */
   gint last_temporary;
+  guint64 whiteout_ino; /* of what whiteouts are names of; 0: not known [lock: tree] */
 
   VfOverlayNodeFunc on_touched; /* or NULL */
   gpointer on_touched_data;
@@ -214,7 +215,9 @@ void vf_overlay_end_turn (VfOverlay *overlay, guint64 id);
 
 /* ---- whiteout.c: taking things away. All hold: tree writing. */
 
-int vf_whiteout_make (int dir_fd, const char *name);
+/* Puts into work/ what whiteouts will be names of; once, before the first. */
+int vf_whiteout_prepare (VfOverlay *overlay);
+int vf_whiteout_make (VfOverlay *overlay, int dir_fd, const char *name);
 gboolean vf_stat_is_whiteout (const struct stat *st);
 /* Takes the upper's object @name away from @dir_fd, leaving a whiteout there if @whiteout. What the
  * kernel remembers moves to work/ and becomes an orphan, the rest is deleted. */

@@ -186,23 +186,25 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (UpperWalk, upper_walk_clear)
 
 /* 1 with the next name, 0 at the end, -errno. */
 static int
-upper_walk_next (UpperWalk *walk, const char **out_name)
+upper_walk_next (VfOverlay *overlay, UpperWalk *walk, const char **out_name)
 {
   errno = 0;
   struct dirent *entry = readdir (walk->stream);
   if (!entry)
     return errno ? -errno : 0;
   if (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0)
-    return upper_walk_next (walk, out_name);
+    return upper_walk_next (overlay, walk, out_name);
   *out_name = entry->d_name;
   walk->is_directory = entry->d_type == DT_DIR;
-  walk->is_whiteout = FALSE;
+  walk->is_whiteout = entry->d_type == DT_CHR && entry->d_ino == overlay->whiteout_ino;
+  if (walk->is_whiteout)
+    return 1;
   struct stat st;
   if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_CHR)
     return 1;
   int result = vf_beneath_stat (walk->dir_fd, entry->d_name, &st);
   if (result < 0)
-    return result == -ENOENT ? upper_walk_next (walk, out_name) : result;
+    return result == -ENOENT ? upper_walk_next (overlay, walk, out_name) : result;
   walk->is_directory = S_ISDIR (st.st_mode);
   walk->is_whiteout = vf_stat_is_whiteout (&st);
   return 1;
@@ -222,7 +224,7 @@ read_born (VfOverlay *overlay, const VfNode *node, GTree *born)
   g_auto (UpperWalk) walk = {0};
   int result = upper_walk_begin (overlay, node->upper.id, &walk);
   const char *name;
-  while (result >= 0 && (result = upper_walk_next (&walk, &name)) > 0) {
+  while (result >= 0 && (result = upper_walk_next (overlay, &walk, &name)) > 0) {
     VfImageNode lower;
     if (walk.is_whiteout || is_below (node, name, &lower))
       continue;
@@ -414,27 +416,17 @@ vf_directory_is_empty (VfOverlay *overlay, const VfNode *node)
 {
   g_auto (UpperWalk) walk = {0};
   const char *name;
+  guint32 n_covered = 0;
   int result = node->present ? upper_walk_begin (overlay, node->upper.id, &walk) : 0;
-  while (node->present && result >= 0 && (result = upper_walk_next (&walk, &name)) > 0)
+  while (node->present && result >= 0 && (result = upper_walk_next (overlay, &walk, &name)) > 0) {
+    VfImageNode lower;
     if (!walk.is_whiteout)
       return 0;
-  if (result < 0 || !node->image)
-    return result < 0 ? result : 1;
-  if (!node->present)
-    return node->lower.n_children == 0;
-
-  guint32 end = node->lower.first_child + node->lower.n_children;
-  for (guint32 index = node->lower.first_child; index < end; index++) {
-    VfImageNode lower;
-    struct stat st;
-    result = vf_image_get (node->image, index, &lower);
-    if (result < 0)
-      return result;
-    result = vf_beneath_stat (walk.dir_fd, lower.name, &st);
-    if (result < 0)
-      return result == -ENOENT ? 0 : result;
+    n_covered += is_below (node, name, &lower) ? 1 : 0;
   }
-  return 1;
+  if (result < 0)
+    return result;
+  return !node->image || n_covered == node->lower.n_children;
 }
 
 int
@@ -445,7 +437,7 @@ vf_directory_count (VfOverlay *overlay, guint64 id, VfImage *image, const VfImag
   int result = upper_walk_begin (overlay, id, &walk);
   int n = (int)lower->n_directories;
   const char *name;
-  while (result >= 0 && (result = upper_walk_next (&walk, &name)) > 0) {
+  while (result >= 0 && (result = upper_walk_next (overlay, &walk, &name)) > 0) {
     VfImageNode hidden;
     n += walk.is_directory ? 1 : 0;
     n -= is_below (&node, name, &hidden) && hidden.type == VF_NODE_DIRECTORY ? 1 : 0;

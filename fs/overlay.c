@@ -70,17 +70,14 @@ probe_upper (VfOverlay *overlay, GError **error)
     return vf_error_set (error, VF_ERROR_INVALID,
                          "upper: not on the same file system as the directory work beside it");
   VfProcPath path;
-  char name[VF_NAME_BYTES];
   vf_proc_path (&path, overlay->work_fd, NULL);
   if (setxattr (path.text, "user.overlay.probe", "y", 1, 0) < 0)
     return vf_error_errno (
         error, errno, "upper: its file system keeps no user attributes, which an overlay needs");
   removexattr (path.text, "user.overlay.probe");
-  vf_temporary_name (overlay, name);
-  int result = vf_whiteout_make (overlay->work_fd, name);
+  int result = vf_whiteout_prepare (overlay);
   if (result < 0)
     return vf_error_errno (error, -result, "upper: its file system allows no whiteouts");
-  unlinkat (overlay->work_fd, name, 0);
   return TRUE;
 }
 

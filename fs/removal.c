@@ -13,7 +13,7 @@ cover_lower (VfOverlay *overlay, guint64 parent, const char *name, const VfChild
   if (result == 0)
     result = vf_directory_open (overlay, parent, &directory);
   if (result == 0)
-    result = vf_whiteout_make (directory->fd, name);
+    result = vf_whiteout_make (overlay, directory->fd, name);
   if (result == 0)
     vf_lower_removed (overlay, child);
   return result;

@@ -186,7 +186,7 @@ settle_target (VfOverlay *overlay, const Move *move, gboolean linked)
 }
 
 static int
-rename_leaving_whiteout (const Move *move)
+rename_leaving_whiteout (VfOverlay *overlay, const Move *move)
 {
   int from_fd = move->from.directory->fd, to_fd = move->to.directory->fd;
   int result = vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, RENAME_WHITEOUT);
@@ -194,11 +194,11 @@ rename_leaving_whiteout (const Move *move)
     return result;
   /* A file system that cannot do it in one step. */
   result = vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, 0);
-  return result < 0 ? result : vf_whiteout_make (from_fd, move->from.name);
+  return result < 0 ? result : vf_whiteout_make (overlay, from_fd, move->from.name);
 }
 
 static int
-rename_object (const Move *move)
+rename_object (VfOverlay *overlay, const Move *move)
 {
   int from_fd = move->from.directory->fd, to_fd = move->to.directory->fd;
   gboolean leave_whiteout = move->from.child.below;
@@ -212,7 +212,7 @@ rename_object (const Move *move)
     return 0;
   }
   if (leave_whiteout)
-    return rename_leaving_whiteout (move);
+    return rename_leaving_whiteout (overlay, move);
   return vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, 0);
 }
 
@@ -233,7 +233,7 @@ replace (VfOverlay *overlay, Move *move)
   if (to->exists && child_is_present (&to->child))
     result = keep_target (overlay, move, &linked);
   if (result == 0)
-    result = rename_object (move);
+    result = rename_object (overlay, move);
   if (result < 0) {
     char name[VF_NAME_BYTES];
     vf_orphan_name (to->child.id, name);

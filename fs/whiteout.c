@@ -3,7 +3,10 @@
  * An object that the kernel still remembers (it may be open, mapped, or somebody's working
  * directory) moves to work/ under its id and is deleted when the kernel forgets it. Every step here
  * leaves the tree seen through the mount either as before or as after, whenever the daemon is
- * killed: a whiteout is made in work/ and exchanged with what it replaces. */
+ * killed: a whiteout is made in work/ and exchanged with what it replaces.
+ *
+ * The whiteouts of a mount are names of one inode, as in the kernel's overlayfs, or of a few, where
+ * a file system permits it no more names. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +16,36 @@
 
 #include "fs/internal.h"
 
+/* In work/: what the next whiteout is made a name of. */
+#define SHARED_NAME "whiteout"
+
 int
-vf_whiteout_make (int dir_fd, const char *name)
+vf_whiteout_prepare (VfOverlay *overlay)
 {
-  return mknodat (dir_fd, name, S_IFCHR, 0) < 0 ? -errno : 0;
+  struct stat st;
+  if (mknodat (overlay->work_fd, SHARED_NAME, S_IFCHR, 0) < 0 ||
+      fstatat (overlay->work_fd, SHARED_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return -errno;
+  overlay->whiteout_ino = st.st_ino;
+  return 0;
+}
+
+/* A name more costs far less than an inode, of which a removed package would take thousands. If
+ * there can be none, for whatever reason, it is an inode all the same, and the next ones are names
+ * of that. */
+int
+vf_whiteout_make (VfOverlay *overlay, int dir_fd, const char *name)
+{
+  if (linkat (overlay->work_fd, SHARED_NAME, dir_fd, name, 0) == 0)
+    return 0;
+  if (errno == EEXIST || mknodat (dir_fd, name, S_IFCHR, 0) < 0)
+    return -errno;
+  unlinkat (overlay->work_fd, SHARED_NAME, 0);
+  struct stat st;
+  gboolean shared = linkat (dir_fd, name, overlay->work_fd, SHARED_NAME, 0) == 0 &&
+                    fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+  overlay->whiteout_ino = shared ? st.st_ino : 0;
+  return 0;
 }
 
 static int
@@ -63,7 +92,7 @@ move_to_work (VfOverlay *overlay, int dir_fd, const char *name, const char *work
 {
   if (!whiteout)
     return vf_beneath_rename (dir_fd, name, overlay->work_fd, work_name, 0);
-  int result = vf_whiteout_make (overlay->work_fd, work_name);
+  int result = vf_whiteout_make (overlay, overlay->work_fd, work_name);
   if (result < 0)
     return result;
   result = vf_beneath_rename (dir_fd, name, overlay->work_fd, work_name, RENAME_EXCHANGE);

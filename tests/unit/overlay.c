@@ -21,10 +21,15 @@ static void
 test_clears_work (Fixture *fixture, gconstpointer user_data)
 {
   g_assert_cmpint (mkdirat (fixture->environment_fd, "work/left", 0), ==, 0);
-  g_assert_cmpint (mknodat (fixture->environment_fd, "work/whiteout", S_IFCHR, 0), ==, 0);
+  g_assert_cmpint (mknodat (fixture->environment_fd, "work/left-too", S_IFCHR, 0), ==, 0);
   restart (fixture);
-  g_assert_false (disk_has (fixture, "work/left"));
+  assert_work_is_empty (fixture);
+  vf_overlay_free (fixture->overlay);
   g_assert_false (disk_has (fixture, "work/whiteout"));
+  /* One that a killed daemon left stands in nobody's way. */
+  g_assert_cmpint (mknodat (fixture->environment_fd, "work/whiteout", S_IFREG, 0), ==, 0);
+  fixture_start (fixture);
+  g_assert_true (disk_has_whiteout (fixture, "work/whiteout"));
 }
 
 static void
