@@ -19,7 +19,6 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -29,6 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+import processes
 
 TREE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("VENVFS_BUILD") or TREE / "build").resolve()
@@ -213,56 +214,6 @@ def mounts_below(root, kind=""):
     return found[::-1]
 
 
-def _process_field(pid, name):
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:
-        return b""
-
-
-def _stat_fields(pid):
-    """(comm, state, parent pid) of a process, or None when it is gone."""
-    text = _process_field(pid, "stat")
-    if not text:
-        return None
-    comm, rest = text[text.index(b"(") + 1:].rsplit(b")", 1)
-    state, parent = rest.split()[:2]
-    return comm.decode(), state.decode(), int(parent)
-
-
-def processes():
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-_without_environment = set()
-
-
-def _environment(pid):
-    """What a living process was started with. While a program is being started, the kernel shows an empty
-    one for a moment: whoever looked then would take the process for another world's."""
-    PF_KTHREAD = 0x200000
-    for _ in range(50):
-        try:
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-        except OSError:
-            return b""
-        stat = _process_field(pid, "stat").rpartition(b") ")[2].split()
-        if environment or not stat or stat[0] in (b"Z", b"X") or int(stat[6]) & PF_KTHREAD:
-            return environment
-        if (pid, stat[19]) in _without_environment:  # stat[19]: when it was started
-            return b""
-        time.sleep(0.001)
-    _without_environment.add((pid, stat[19]))
-    return b""
-
-
-def _kill(pid):
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
 # The world
 
 
@@ -402,15 +353,15 @@ class World:
     def processes(self, comm=None):
         """Living processes that were started in this world, all or those of this name."""
         mark = f"VENVFS_TEST_WORLD={self.root}".encode()
-        found = [pid for pid in processes() if mark in _environment(pid).split(b"\0")]
-        return [pid for pid in found if comm in (None, (_stat_fields(pid) or [""])[0])]
+        found = [pid for pid in processes.all_pids() if mark in processes.environment_of(pid).split(b"\0")]
+        return [pid for pid in found if comm in (None, (processes.stat_of(pid) or [""])[0])]
 
     def daemons(self):
         """Process ids of this world's daemons, zombies that nobody has waited for included."""
         living = set(self.processes())
         found = []
-        for pid in processes():
-            fields = _stat_fields(pid)
+        for pid in processes.all_pids():
+            fields = processes.stat_of(pid)
             if not fields or fields[0] != "venvfsd":
                 continue
             if pid in living or fields[1] == "Z" and fields[2] == os.getpid():
@@ -420,7 +371,7 @@ class World:
     def kill_daemon(self):
         """kill -9 of this world's daemons; their end is then not held against the test."""
         for pid in self.daemons():
-            _kill(pid)
+            processes.kill(pid)
             self._wait(pid, DAEMON_EXIT_SECONDS)
             self._reaped.pop(pid, None)
 
@@ -431,7 +382,7 @@ class World:
             try:
                 done, status = os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
-                fields = _stat_fields(pid)
+                fields = processes.stat_of(pid)
                 if fields is None or fields[1] == "Z":
                     return True
                 done = 0
@@ -457,7 +408,7 @@ class World:
         for pid in self.daemons():
             if not self._wait(pid, DAEMON_EXIT_SECONDS):
                 problems.append(f"venvfsd {pid} still runs {DAEMON_EXIT_SECONDS} s after the last umount")
-                _kill(pid)
+                processes.kill(pid)
                 self._wait(pid, 5)
         for pid, status in self._reaped.items():
             code = os.waitstatus_to_exitcode(status)
@@ -491,9 +442,9 @@ class World:
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.01)
         for pid in self.processes():
-            command = _process_field(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
+            command = processes.field_of(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
             problems.append(f"process {pid} still runs: {command}")
-            _kill(pid)
+            processes.kill(pid)
         problems += [f"{path}: still mounted" for path in self.mounts()]
         if not self.mounts():
             remove_tree(self.root)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-import support
+import processes
 from local_wheels import write_wheel
 from mounted import mount, status, wait_for
 
@@ -55,7 +55,7 @@ def trigger(world, cache):
 
 def is_at_work(world):
     """Whether a thread of a daemon runs, or would if it had a processor or its disk."""
-    threads = [support._stat_fields(f"{pid}/task/{thread}")
+    threads = [processes.stat_of(f"{pid}/task/{thread}")
                for pid in world.daemons() for thread in os.listdir(f"/proc/{pid}/task")]
     return any(state not in "SZ" for _, state, _ in filter(None, threads))
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import processes
 import support
 
 
@@ -52,7 +53,7 @@ def test_a_process_is_seen_while_it_starts_a_program(bare):
     process = bare.popen(bare.write("again", '#!/bin/sh\nexec "$0"\n', 0o755))
     try:
         mark = f"VENVFS_TEST_WORLD={bare.root}".encode()
-        assert all(mark in support._environment(process.pid) for _ in range(2000))
+        assert all(mark in processes.environment_of(process.pid) for _ in range(2000))
     finally:
         process.kill()
         process.wait()
