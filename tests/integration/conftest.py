@@ -8,6 +8,7 @@ import filesystem_pair
 import support
 from package_index import Index
 from templates import Templates
+from variants import first_quick, users
 
 
 def pytest_configure(config):
@@ -75,6 +76,13 @@ def world(binaries, templates):
     _end(world)
 
 
+@pytest.fixture
+def seeded_world(world):
+    """The same, whose store has what an environment is seeded with, as after an earlier `create`."""
+    world.templates.seed_store(world, world.python.path)
+    return world
+
+
 @pytest.fixture(scope="module")
 def module_world(binaries, templates):
     """The same, one for all tests of a file: where making what they need takes long."""
@@ -92,7 +100,7 @@ def user_world(binaries, templates):
     _end(world)
 
 
-@pytest.fixture(params=["root", "ordinary"] if os.getuid() == 0 else ["ordinary"])
+@pytest.fixture(params=users("root", "ordinary"))
 def any_world(request, binaries, templates):
     """The test runs once as root, where the suite is, and once as an ordinary user."""
     user = None
@@ -122,13 +130,11 @@ def tool_world(world, mountable, package_index):
     return world
 
 
-@pytest.fixture(params=["own", "user"])
+@pytest.fixture(params=users("own", "user"))
 def pair(request):
     """A mount beside a plain directory, filesystem_pair.py: once as whoever runs the suite, once as an
     ordinary user."""
     user = support.ordinary_user() if request.param == "user" and os.getuid() == 0 else None
-    if request.param == "user" and user is None:
-        support.skip("already an ordinary user")
     base = support.new_root("fs")
     pair = filesystem_pair.Pair(base, user)
     try:
@@ -150,7 +156,8 @@ def mountable():
 
 
 def pytest_generate_tests(metafunc):
-    """A test that asks for each_python runs once for every supported Python of this machine."""
+    """A test that asks for each_python runs once for every supported Python of this machine, all but the
+    newest being slow."""
     if "each_python" in metafunc.fixturenames:
         found = [one for one in support.find_interpreters() if one.ensurepip]
-        metafunc.parametrize("each_python", found, ids=[one.minor for one in found])
+        metafunc.parametrize("each_python", first_quick(found[::-1]), ids=[one.minor for one in found[::-1]])

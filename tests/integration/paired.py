@@ -124,7 +124,7 @@ class Pair:
         options = [*options, *([] if pip else ["--without-pip"])]
         world.templates.make_plain(world, self.interpreter, self.plain.venv, *options)
         if (pip or packages) and not world.store.exists():
-            world.templates.fill_store(world, self.interpreter)
+            world.templates.seed_store(world, self.interpreter)
         if packages:
             own = [self.plain.python, "-m", "pip"]
             others = [self.interpreter, "-m", "pip", "--python", self.plain.python]

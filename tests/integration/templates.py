@@ -1,5 +1,4 @@
-"""What takes seconds to make, made once a session and copied: ordinary environments, and stores that have
-what every environment is seeded with, the packages of pip compiled included.
+"""What takes seconds to make, made once a session and copied: ordinary environments, and stores.
 
 A copy is its world's own: nothing that a test does to it is seen by another. Each user has templates of
 their own, since not all can read what another made."""
@@ -19,40 +18,45 @@ class Templates:
     def close(self):
         support.remove_tree(self.root)
 
-    def _template(self, world, kind, interpreter, options, make):
-        """The template of that key; make(path) makes what is not there yet."""
-        key = "\n".join([world.user_name, interpreter, *options])
-        folder = self.root / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-        if folder not in self.made:
+    def _copy(self, world, target, kind, key, make):
+        """Has @target in @world, which make() makes: the first time; later it is a copy of that. Returns
+        where the first was."""
+        digest = hashlib.sha256("\n".join([world.user_name, *key]).encode()).hexdigest()[:12]
+        folder = self.root / f"{kind}-{digest}"
+        if folder in self.made:
+            world.run("cp", "-a", folder / "copy", target)
+        else:
+            make()
             support.remove_tree(folder)
             folder.mkdir()
             world.give(folder)
-            make(folder)
+            (folder / "place").write_text(str(target))
+            world.run("cp", "-a", target, folder / "copy")
             self.made.add(folder)
-        return folder
+        return (folder / "place").read_text()
 
     def make_plain(self, world, interpreter, venv, *options):
-        """What `python -m venv` makes at @venv: a copy of one that it made, which names its place only
-        in bin and in pyvenv.cfg."""
-        template = self._template(world, "plain", interpreter, options, lambda folder: world.run(
-            interpreter, "-m", "venv", *options, folder / ".venv", timeout=600)) / ".venv"
-        world.run("cp", "-a", template, venv)
+        """What `python -m venv` makes at @venv, which names its place only in bin and in pyvenv.cfg."""
+        place = self._copy(world, venv, "plain", [interpreter, venv.name, *options], lambda: world.run(
+            interpreter, "-m", "venv", *options, venv, timeout=600))
         for path in [venv / "pyvenv.cfg", *venv.glob("bin/*")]:
             if not path.is_symlink():
-                path.write_text(path.read_text().replace(str(template), str(venv)))
+                path.write_text(path.read_text().replace(place, str(venv)))
 
-    def fill_store(self, world, interpreter):
+    def fill_store(self, world, name, make):
+        """Gives @world, which has none yet, the store that make() makes there; @name says what that is."""
+        self._copy(world, world.store, "store", [name], make)
+
+    def seed_store(self, world, interpreter):
         """Gives @world a store that has what a new environment of @interpreter is seeded with, and a pip
         that has been asked before."""
 
-        def make(folder):
-            wheels = folder / "wheels"
+        def make():
+            wheels = world.root / "asked"
             wheels.mkdir()
             write_wheel(wheels, "asked", "1.0")
             asks = {"PIP_FIND_LINKS": wheels, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": None}
-            store = ("--store", folder / "store")
-            world.venvfs("create", "template", "-q", *store, "--python", interpreter, "asked", env=asks, timeout=600)
-            world.venvfs("delete", "-q", "template", *store)
+            world.venvfs("create", "seed", "-q", "--python", interpreter, "asked", env=asks, timeout=600)
+            world.venvfs("delete", "-q", "seed")
 
-        template = self._template(world, "store", interpreter, (), make)
-        world.run("cp", "-a", template / "store", world.store)
+        self.fill_store(world, f"seed of {interpreter}", make)

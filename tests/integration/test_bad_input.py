@@ -10,11 +10,13 @@ import pytest
 
 import support
 from local_wheels import write_wheel
+from variants import first_quick
 from wheels.builder import Wheel
 
 
 @pytest.fixture
-def house(world):
+def house(seeded_world):
+    world = seeded_world
     write_wheel(world.wheelhouse, "lib", "1.0")
     write_wheel(world.wheelhouse, "lib", "2.0")
     write_wheel(world.wheelhouse, "needs-lib-one", "1.0", requires=["lib==1.0"])
@@ -111,6 +113,7 @@ def test_a_wheel_that_breaks_a_rule(house):
     assert "broken-1.0-py3-none-any.whl" in message
 
 
+@pytest.mark.slow
 def test_decompression_bomb(house):
     """64 MiB from 64 KiB, in files that are read whole: by us, and by pip."""
     bomb = Wheel({"bomb.py": b""}, name="bomb", entry_points=b"[x]\n#" + b"x" * (64 << 20))
@@ -211,7 +214,7 @@ def test_store_that_cannot_be_written(user_world):
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("size", ["600k", "2m", "6m"])
+@pytest.mark.parametrize("size", first_quick(["600k", "2m", "6m"]))
 def test_full_disk(house, size):
     """Wherever it hits, resolving, unpacking or publishing: ENOSPC, and no environment."""
     disk = house.root / "disk"

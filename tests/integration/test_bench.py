@@ -13,6 +13,7 @@ from benchlib import report  # noqa: E402
 from benchlib.bench import Bench, Row  # noqa: E402
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mountable")
 def test_figures_of_a_small_set(world):
     names = ["one", "two", "three"]

@@ -116,7 +116,8 @@ def test_json_is_one_line(world):
     assert world.venvfs("store", "--json").out.count("\n") == 1
 
 
-def test_fsck_finds_and_repairs_a_damaged_object(world):
+def test_fsck_finds_and_repairs_a_damaged_object(seeded_world):
+    world = seeded_world
     write_wheel(world.wheelhouse, "lib", "1.0", files={"lib.py": "value = 12345\n"})
     create = ["-q", "--python", world.python.path, "lib==1.0", "--without-pip"]
     world.venvfs("create", "one", *create)

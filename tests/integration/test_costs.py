@@ -10,8 +10,9 @@ pytestmark = pytest.mark.usefixtures("mountable")
 
 
 @pytest.fixture
-def known(world):
+def known(seeded_world):
     """The image is in the store, the daemon runs."""
+    world = seeded_world
     world.venvfs("create", "first", "-q", "--python", world.python.path)
     world.venvfs("mount", "first", "first", "-q")
     return world

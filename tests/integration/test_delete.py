@@ -7,7 +7,8 @@ import pytest
 
 
 @pytest.fixture
-def proj(world):
+def proj(seeded_world):
+    world = seeded_world
     world.venvfs("create", "proj", "-q", "--python", world.python.path)
     return world
 
@@ -53,7 +54,7 @@ def test_what_is_used_is_refused_unless_forced(proj):
     assert os.path.ismount(proj.project / ".venv")
     forced = proj.venvfs("delete", "--force", "proj", check=None)
     user.stdin.close()
-    user.wait(10)
+    user.wait(60)
     user.stdout.close()
     if forced.status != 0:  # the daemon holds it until the last user is gone
         assert "in use by a mount" in forced.err

@@ -18,7 +18,11 @@ def proj(world):
     write_wheel(world.wheelhouse, "app", "1.0", scripts={"app": "app:main"}, requires=["lib"])
     write_wheel(world.wheelhouse, "lib", "1.0",
                 files={"lib/__init__.py": "value = 1\n", "lib/data/a.txt": "a\n", "lib/data/b.txt": "b\n"})
-    world.venvfs("create", "proj", "-q", "--python", world.python.path, "app")
+
+    def make():
+        world.templates.seed_store(world, world.python.path)
+        world.venvfs("create", "proj", "-q", "--python", world.python.path, "app")
+    world.templates.fill_store(world, "proj with app", make)
     world.upper = world.store / "envs" / "proj" / "upper"
     world.site = Path("lib") / f"python{world.python.minor}" / "site-packages"
     return world
@@ -66,6 +70,7 @@ def test_it_shares_no_inode_with_the_store(proj):
             assert path.stat().st_nlink == 1
 
 
+@pytest.mark.slow
 def test_exporting_again_gives_the_same(proj):
     """Without a change, two exports differ in nothing but their own path."""
     one, two = exported(proj, "one"), exported(proj, "two")
@@ -163,6 +168,7 @@ def test_a_full_disk_leaves_nothing(proj):
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mountable")
 def test_what_pip_wrote_into_the_mount_says_the_new_place(proj):
     write_wheel(proj.wheelhouse, "late", "1.0", scripts={"late": "late:main"})

@@ -20,6 +20,7 @@ import pytest
 import support
 from filesystem import Mounted, brief
 from random_steps import Chooser, Side, Steps, make_lower, perform, shorten
+from variants import first_quick
 
 SEED = os.environ.get("VENVFS_RANDOM_SEED")
 STEPS = int(os.environ.get("VENVFS_RANDOM_STEPS", "400"))
@@ -241,7 +242,7 @@ def run(base, seed, steps, with_times):
 
 
 @pytest.mark.threads
-@pytest.mark.parametrize("number", range(max(1, RUNS // 3)))
+@pytest.mark.parametrize("number", first_quick(range(max(1, RUNS // 3))))
 def test_several_processes(tmp_path, number):
     """One after the other, in an order that the seed tells, each with what it has open."""
     n_actors = 4
@@ -274,11 +275,11 @@ def test_a_difference_is_found_and_shrunk(monkeypatch):
     assert shrink(5, steps[:2], 2) == [steps[1]]
 
 
-@pytest.mark.parametrize("number", range(RUNS))
+@pytest.mark.parametrize("number", first_quick(range(RUNS)))
 def test_like_a_plain_directory(tmp_path, number):
     run(tmp_path, int(SEED) if SEED else random.randrange(10**6), STEPS, with_times=False)
 
 
-@pytest.mark.parametrize("number", range(max(1, RUNS // 3)))
+@pytest.mark.parametrize("number", first_quick(range(max(1, RUNS // 3))))
 def test_times_move_as_in_a_plain_directory(tmp_path, number):
     run(tmp_path, int(SEED) if SEED else random.randrange(10**6), STEPS // 2, with_times=True)

@@ -10,6 +10,7 @@ import pytest
 import processes
 from local_wheels import write_wheel
 from mounted import mount, status, wait_for
+from variants import first_quick
 
 N = 60
 pytestmark = pytest.mark.usefixtures("mountable")
@@ -21,7 +22,8 @@ def imported(world):
     files = {f"many/m{i}.py": f"value = {i}\n" + f"text = {str(i) * 3000!r}\n" for i in range(N)}
     files["many/__init__.py"] = "".join(f"from many import m{i}\n" for i in range(N))
     write_wheel(world.wheelhouse, "many", "1", files)
-    world.venvfs("create", "proj", "--python", world.python.path, "--without-pip", "many")
+    world.templates.fill_store(world, "proj with many", lambda: world.venvfs(
+        "create", "proj", "--python", world.python.path, "--without-pip", "many"))
 
     def run(place, program="import many; print(sum(getattr(many, f'm{i}').value for i in range(%d)))" % N):
         done = world.run(place / "bin" / "python", "-I", "-c", program)
@@ -149,6 +151,7 @@ def test_what_is_in_use_keeps_its_pages(world, imported):
     assert requests(world)["READ"] == before
 
 
+@pytest.mark.slow
 def test_writers_race_with_it(world, imported):
     """Each file is opened, read and written while it may be pushed at that moment."""
     program = """
@@ -174,7 +177,7 @@ for name in sorted(os.listdir(folder)):
         world.venvfs("create", "proj", "--python", world.python.path, "--without-pip", "many")
 
 
-@pytest.mark.parametrize("damage", ["empty", "garbage", "other image", "cut"])
+@pytest.mark.parametrize("damage", first_quick(["garbage", "empty", "other image", "cut"]))
 def test_a_damaged_profile_does_no_harm(world, imported, damage):
     place = mount(world, "proj")
     imported(place)
@@ -189,6 +192,7 @@ def test_a_damaged_profile_does_no_harm(world, imported, damage):
     assert imported(place) == str(sum(range(N)))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(world, imported):
     """kill -9 of the daemon while it pushes and lists leaves no process that waits for ever."""
     world.daemon_may_fail = True
@@ -199,7 +203,7 @@ def test_killed_at_any_moment(world, imported):
         time.sleep(0.02 + 0.004 * moment)
         world.kill_daemon()
         assert world.daemons() == [], "the daemon does not end"
-        reader.wait(30)
+        reader.wait(60)
         place = mount(world, "proj")
         assert imported(place) == str(sum(range(N)))
         world.venvfs("umount", place)

@@ -12,6 +12,7 @@ import pytest
 
 from local_wheels import write_wheel
 
+pytestmark = pytest.mark.usefixtures("seeded_world")
 HALF = 1_000_000  # pip writes what came by the quarter megabyte
 
 

@@ -12,13 +12,14 @@ import pytest
 
 from local_wheels import write_wheel
 from mounted import create, mount, refused, wait_for
+from variants import first_quick
 
 pytestmark = pytest.mark.usefixtures("mountable")
 
 N_MODULES = 20
 
 
-@pytest.fixture(params=["expire", "drop"])
+@pytest.fixture(params=first_quick(["expire", "drop"]))
 def both_ways(request, world):
     """The kernel is told to look entries up again, or to drop them."""
     if request.param == "drop":
@@ -40,10 +41,13 @@ def package(version):
 
 def environments(world):
     """one and two, which have pkg 1.0 and 2.0; two has another package, too."""
-    other = write_wheel(world.root, "other", "1.0")
-    for name, version, more in ("one", 1, []), ("two", 2, [other]):
-        wheel = write_wheel(world.root, "pkg", f"{version}.0", files=package(version))
-        create(world, name, wheel, *more)
+
+    def make():
+        other = write_wheel(world.root, "other", "1.0")
+        for name, version, more in ("one", 1, []), ("two", 2, [other]):
+            wheel = write_wheel(world.root, "pkg", f"{version}.0", files=package(version))
+            create(world, name, wheel, *more)
+    world.templates.fill_store(world, "one and two", make)
 
 
 def switch(world, image, *args, name="one"):
@@ -149,6 +153,7 @@ def test_what_is_open_stays(world):
             untouched.close()
 
 
+@pytest.mark.slow
 def test_a_running_python_sees_the_new(world):
     environments(world)
     place = mount(world, "one")

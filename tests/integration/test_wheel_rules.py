@@ -210,6 +210,7 @@ def test_expected_digest(tmp_path):
     assert objects_in(store) == []
 
 
+@pytest.mark.slow
 def test_every_prefix_is_refused(tmp_path):
     path = Wheel({"demo/a.py": b"a = 1\n" * 9}).write(tmp_path)
     data = path.read_bytes()
@@ -271,6 +272,7 @@ def test_two_processes_ingest_the_same(tmp_path):
             assert sha256(path.read_bytes()) == path.parent.name + path.name
 
 
+@pytest.mark.slow
 def test_large_contents(tmp_path):
     data = os.urandom(1 << 20) * 20
     wheel = Wheel({"demo/__init__.py": b"", "demo/big": Entry("demo/big", data, mode=0o100755),

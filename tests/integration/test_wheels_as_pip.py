@@ -132,6 +132,7 @@ def test_where_it_came_from(world):
     assert (info / "app-1.0.dist-info" / "REQUESTED").read_text() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable, value", [
     ("SOURCE_DATE_EPOCH", "1"), ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONOPTIMIZE", "2"),
     ("PYTHONPYCACHEPREFIX", "/nowhere"), ("PYTHONHOME", "/nowhere"), ("PYTHONPATH", "/nowhere"), ("PYTHONSAFEPATH", "1")])
@@ -146,8 +147,9 @@ def test_bytecode_does_not_depend_on_the_callers_environment(world, variable, va
     assert f"code object from '{mounted / oracle.places(mounted)}/app/__pycache__/__init__.{world.python.tag}.pyc'" in loaded
 
 
-def test_pth_files_in_order_of_name_whoever_brought_them(world):
+def test_pth_files_in_order_of_name_whoever_brought_them(seeded_world):
     """Those of the store and those that pip put beside them: Python reads them sorted."""
+    world = seeded_world
     for letter in "abcd":
         (world.root / letter).mkdir()
         write_wheel(world.wheelhouse, f"pth-{letter}", "1.0", files={f"{letter}.pth": f"{world.root}/{letter}\n"})
