@@ -100,9 +100,10 @@ operation_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
   if (result == 0 && entry.view && vf_follow_refresh (session->follow))
     result = vf_overlay_getattr (session->overlay, entry.id, &entry);
   if (result == 0)
-    vf_prefetch_touch (session->prefetch, parent, name, &entry);
+    vf_prefetch_found (session->prefetch, name, &entry);
   /* Node 0 is how the kernel is told to remember that there is nothing. */
   if (result == -ENOENT) {
+    vf_prefetch_missed (session->prefetch, parent, name);
     entry = (VfEntry){0};
     result = 0;
   }

@@ -5,16 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/learning.h"
 #include "fs/lister.h"
 #include "fs/upper.h"
 #include "layers/io.h"
-#include "layers/profile.h"
 
 /* A hidden directory's id: these bits, which no node has both (fs/upper.h, fs/lower.c), whether it
  * is a group, and the index of a directory. */
 #define HIDDEN_BITS   (G_GUINT64_CONSTANT (3) << 62)
 #define GROUP_BIT     (G_GUINT64_CONSTANT (1) << 32)
 #define CACHE_NAME    "__pycache__"
+#define PROBE_PREFIX  "__init__."
 #define FEW           3         /* modules for which it is not worth the while */
 #define MODULE_BYTES  (1 << 20) /* larger ones are read as they are needed */
 #define PUSH_BYTES    (1 << 20) /* at a time */
@@ -32,22 +33,19 @@ typedef struct {
 
 struct VfPrefetch {
   VfSession *session;
-  VfImage *image;   /* owned: the one that the mount began with */
-  VfLister *lister; /* owned; NULL: off */
-  char *prefix;     /* of the names of hidden directories */
+  VfImage *image;       /* owned: the one that the mount began with */
+  VfLister *lister;     /* owned; NULL: off */
+  VfLearning *learning; /* owned */
+  char *prefix;         /* of the names of hidden directories */
 
-  guint64 last;       /* the directory that was touched last; atomic */
+  guint32 last;       /* the directory that was touched last; atomic */
   guint32 last_group; /* its group; atomic */
   Nodes *nodes;       /* NULL until one is needed; set once, atomically */
 
   GMutex gate;    /* held for one push, or to take one back */
   gint64 pushing; /* the node that is being pushed, -1: none; atomic */
 
-  GMutex lock;
-  VfProfile *profile; /* NULL while nothing was touched lately; [lock] */
   GHashTable *groups; /* those of the profile that were pushed; the lister's */
-  GArray *learnt;     /* of VfProfileRange, in the order of reading; [lock] */
-  guint n_others;     /* reads of what is no code; [lock] */
 };
 
 static gboolean
@@ -85,35 +83,32 @@ nodes_get (VfPrefetch *prefetch)
   return g_atomic_pointer_get (&prefetch->nodes);
 }
 
-/* ---- What is known and learnt */
+/* ---- What is touched and shown */
 
-static VfProfile *
-profile_get (VfPrefetch *prefetch)
+/* Something in the directory is being imported. */
+static void
+touch (VfPrefetch *prefetch, guint32 directory)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&prefetch->lock);
-  if (!prefetch->profile)
-    prefetch->profile = vf_profile_open (vf_overlay_store (prefetch->session->overlay),
-                                         vf_image_id (prefetch->image));
-  return vf_profile_ref (prefetch->profile);
+  if (__atomic_exchange_n (&prefetch->last, directory, __ATOMIC_RELAXED) == directory)
+    return;
+  guint32 group = vf_profile_group_of (prefetch->image, directory);
+  __atomic_store_n (&prefetch->last_group, group, __ATOMIC_RELAXED);
+  if (bit_change (nodes_get (prefetch)->shown, directory, TRUE))
+    return;
+  bit_change (nodes_get (prefetch)->shown, group, TRUE);
+  vf_lister_queue (prefetch->lister, directory);
 }
 
-/* What reads mostly other things (grep, tar, a backup) is no import. */
-static void
-learn (VfPrefetch *prefetch)
+static gboolean
+is_module (const char *name)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VfProfile) profile = profile_get (prefetch);
-  g_autoptr (GArray) learnt = NULL;
-  g_mutex_lock (&prefetch->lock);
-  gboolean is_import = prefetch->learnt && prefetch->n_others < prefetch->learnt->len;
-  learnt = g_steal_pointer (&prefetch->learnt);
-  prefetch->n_others = 0;
-  g_clear_pointer (&prefetch->profile, vf_profile_unref);
-  g_mutex_unlock (&prefetch->lock);
-  if (is_import && !vf_profile_write (profile, (const VfProfileRange *)learnt->data, learnt->len,
-                                      vf_overlay_store (prefetch->session->overlay),
-                                      vf_image_id (prefetch->image), &error))
-    g_message ("what an import read is not remembered: %s", error->message);
+  return g_str_has_suffix (name, ".pyc");
+}
+
+static gboolean
+is_code (const char *name)
+{
+  return is_module (name) || g_str_has_suffix (name, ".so") || strstr (name, ".so.");
 }
 
 static void
@@ -121,27 +116,11 @@ note (VfPrefetch *prefetch, const VfImageNode *node, guint64 offset, guint64 siz
 {
   /* What has no modules (numpy.libs) belongs to what was imported before. */
   guint32 group = vf_profile_group_of (prefetch->image, node->parent);
-  if (!bit_get (nodes_get (prefetch)->shown, group))
-    group = __atomic_load_n (&prefetch->last_group, __ATOMIC_RELAXED);
-  VfProfileRange range = {
-      .group = group, .node = node->index, .first_page = (guint32)(offset / VF_PROFILE_PAGE_BYTES)};
-  guint64 end = MIN (offset + size, node->size);
-  range.n_pages =
-      (guint32)((end + VF_PROFILE_PAGE_BYTES - 1) / VF_PROFILE_PAGE_BYTES) - range.first_page;
-  g_mutex_lock (&prefetch->lock);
-  if (!prefetch->learnt)
-    prefetch->learnt = g_array_new (FALSE, FALSE, sizeof (VfProfileRange));
-  if (prefetch->learnt->len < VF_PROFILE_MAX_RANGES)
-    g_array_append_val (prefetch->learnt, range);
-  g_mutex_unlock (&prefetch->lock);
+  guint32 last_group = __atomic_load_n (&prefetch->last_group, __ATOMIC_RELAXED);
+  if (last_group != 0 && !bit_get (nodes_get (prefetch)->shown, group))
+    group = last_group;
+  vf_learning_note (prefetch->learning, group, node, offset, size);
   vf_lister_wake (prefetch->lister);
-}
-
-static gboolean
-is_code (const VfImageNode *node)
-{
-  return g_str_has_suffix (node->name, ".pyc") || g_str_has_suffix (node->name, ".so") ||
-         strstr (node->name, ".so.");
 }
 
 void
@@ -152,43 +131,36 @@ vf_prefetch_note_read (VfPrefetch *prefetch, guint64 id, guint64 offset, gsize s
       vf_image_find (prefetch->image, id, &node) < 0 || node.type != VF_NODE_FILE ||
       offset >= node.size)
     return;
-  if (is_code (&node)) {
+  if (is_code (node.name))
     note (prefetch, &node, offset, size);
-    return;
-  }
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&prefetch->lock);
-  prefetch->n_others++;
+  else
+    vf_learning_note_other (prefetch->learning);
 }
 
-/* ---- What is touched and shown */
-
 void
-vf_prefetch_touch (VfPrefetch *prefetch, guint64 parent, const char *name, const VfEntry *entry)
+vf_prefetch_found (VfPrefetch *prefetch, const char *name, const VfEntry *entry)
 {
   VfImageNode node;
-  guint64 id = parent;
-  gboolean is_module = g_str_has_suffix (name, ".pyc");
-  if (!prefetch->lister)
-    return;
-  if (S_ISDIR (entry->st.st_mode) && strcmp (name, CACHE_NAME) == 0)
-    id = entry->id;
-  else if (!is_module)
+  if (!prefetch->lister || entry->lower_index == 0 || !is_module (name))
     return;
   /* There will be no READ to learn from. */
-  if (is_module && entry->lower_index != 0 &&
-      bit_get (nodes_get (prefetch)->pushed, entry->lower_index) &&
+  if (bit_get (nodes_get (prefetch)->pushed, entry->lower_index) &&
       !bit_get (nodes_get (prefetch)->shown, entry->lower_index) &&
       vf_image_get (prefetch->image, entry->lower_index, &node) == 0)
     note (prefetch, &node, 0, node.size);
-  if (__atomic_exchange_n (&prefetch->last, id, __ATOMIC_RELAXED) == id ||
-      vf_image_find (prefetch->image, id, &node) < 0 || node.type != VF_NODE_DIRECTORY)
+}
+
+void
+vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name)
+{
+  VfImageNode package, cache;
+  if (!prefetch->lister || !g_str_has_prefix (name, PROBE_PREFIX) ||
+      vf_image_find (prefetch->image, parent, &package) < 0)
     return;
-  guint32 group = vf_profile_group_of (prefetch->image, node.index);
-  __atomic_store_n (&prefetch->last_group, group, __ATOMIC_RELAXED);
-  if (bit_change (nodes_get (prefetch)->shown, node.index, TRUE))
-    return;
-  bit_change (nodes_get (prefetch)->shown, group, TRUE);
-  vf_lister_queue (prefetch->lister, node.index);
+  if (vf_image_lookup (prefetch->image, package.index, CACHE_NAME, strlen (CACHE_NAME), &cache) ==
+          0 &&
+      cache.type == VF_NODE_DIRECTORY)
+    touch (prefetch, cache.index);
 }
 
 /* Nobody has seen it yet, so no READ of it is under way, for whose page the kernel would wait. */
@@ -284,7 +256,7 @@ static void
 list_for (VfLister *lister, guint32 directory, gpointer user_data)
 {
   VfPrefetch *prefetch = user_data;
-  g_autoptr (VfProfile) profile = profile_get (prefetch);
+  g_autoptr (VfProfile) profile = vf_learning_profile (prefetch->learning);
   guint32 group = vf_profile_group_of (prefetch->image, directory);
   VfImageNode node;
   if (!list_group (prefetch, lister, profile, group, directory) &&
@@ -295,7 +267,8 @@ list_for (VfLister *lister, guint32 directory, gpointer user_data)
 static void
 lister_idle (gpointer user_data)
 {
-  learn (user_data);
+  VfPrefetch *prefetch = user_data;
+  vf_learning_write (prefetch->learning);
 }
 
 /* ---- Hidden directories */
@@ -405,7 +378,7 @@ void
 vf_prefetch_list (VfPrefetch *prefetch, fuse_req_t req, guint64 id, char *buffer, gsize size,
                   guint64 offset)
 {
-  g_autoptr (VfProfile) profile = profile_get (prefetch);
+  g_autoptr (VfProfile) profile = vf_learning_profile (prefetch->learning);
   gsize used = 0;
   VfImageNode node;
   VfProfileRange range;
@@ -444,7 +417,8 @@ vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
   prefetch->pushing = -1;
   prefetch->groups = g_hash_table_new (NULL, NULL);
   g_mutex_init (&prefetch->gate);
-  g_mutex_init (&prefetch->lock);
+  prefetch->learning =
+      vf_learning_new (vf_overlay_store (session->overlay), vf_image_id (prefetch->image));
   if (parent_fd >= 0 && g_strcmp0 (g_getenv ("VENVFS_PREFETCH"), "0") != 0)
     prefetch->lister =
         vf_lister_new (parent_fd, mount_name, vf_store_fd (vf_overlay_store (session->overlay)),
@@ -458,11 +432,9 @@ vf_prefetch_free (VfPrefetch *prefetch)
   if (!prefetch)
     return;
   vf_lister_free (prefetch->lister);
-  if (prefetch->learnt)
-    learn (prefetch);
-  g_clear_pointer (&prefetch->profile, vf_profile_unref);
+  vf_learning_write (prefetch->learning);
+  vf_learning_free (prefetch->learning);
   g_hash_table_unref (prefetch->groups);
-  g_mutex_clear (&prefetch->lock);
   g_mutex_clear (&prefetch->gate);
   g_free (prefetch->nodes);
   g_free (prefetch->prefix);

@@ -1,9 +1,13 @@
 /* Prefetch: what an import is about to read, pushed into the page cache before it asks.
  *
- * A first import over FUSE waits thousands of times for one small READ. When somebody looks up a
- * `__pycache__` or a name in one, what imports of this image read below that top directory before
- * (layers/profile.h), or, if nothing is known, all compiled modules of this directory, is pushed
- * with FUSE_NOTIFY_STORE. What an import had to read all the same is remembered.
+ * A first import over FUSE waits thousands of times for one small READ. When something is imported,
+ * what imports of this image read below that top directory before (layers/profile.h), or, if
+ * nothing is known, all compiled modules of this directory, is pushed with FUSE_NOTIFY_STORE. What
+ * an import had to read all the same is remembered.
+ *
+ * That something is imported shows in what only an import does: Python looks in a package for an
+ * `__init__` that is an extension module, by several names and mostly in vain, before it looks for
+ * `__init__.py`. Walks, removals and archives look for nothing that is not there.
  *
  * The kernel takes a push only for an inode that it has. Only READDIRPLUS makes many of them at
  * once, and only for a process that lists a directory. So there are directories that nobody can
@@ -37,9 +41,10 @@ void vf_prefetch_free (VfPrefetch *prefetch);
 
 /* To be called before each answer that makes @entry visible. */
 void vf_prefetch_show (VfPrefetch *prefetch, const VfEntry *entry);
-/* Somebody looked up @name in @parent and found @entry. Before vf_prefetch_show() of it. */
-void
-vf_prefetch_touch (VfPrefetch *prefetch, guint64 parent, const char *name, const VfEntry *entry);
+/* Somebody looked up @name and found @entry. Before vf_prefetch_show() of it. */
+void vf_prefetch_found (VfPrefetch *prefetch, const char *name, const VfEntry *entry);
+/* Somebody looked up @name in @parent, and there was none. */
+void vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name);
 /* Somebody reads: @size bytes at @offset were asked for. */
 void vf_prefetch_note_read (VfPrefetch *prefetch, guint64 id, guint64 offset, gsize size);
 

@@ -47,8 +47,8 @@ def cache_of(world, place):
 
 
 def trigger(world, cache):
-    """Looks up the cache of a fresh mount and waits until nothing more is pushed."""
-    os.stat(cache)
+    """Looks in vain as an import does first, and waits until nothing more is pushed."""
+    assert not (cache.parent / "__init__.none.so").exists()
     wait_for(lambda: requests(world)["READDIRPLUS"] > 0)
     last = None
     while is_at_work(world) or last != (last := requests(world)):
@@ -87,6 +87,21 @@ def test_each_fresh_mount_asks_less(world, imported):
     assert second["READ"] < none["READ"], (none, second)
     # Nothing of it is seen, and nothing is pushed for who only looks around.
     assert sorted(os.listdir(place)) == sorted(name for name in os.listdir(place) if ".venvfs" not in name)
+
+
+def test_who_only_looks_pushes_nothing(world, imported):
+    """As pip does before it removes a distribution: every path of it, compiled modules included."""
+    place = mount(world, "proj")
+    cache = cache_of(world, place)
+    names = sorted(os.listdir(cache))
+    world.venvfs("umount", place)
+    place = mount(world, "proj")
+    for name in names:
+        os.lstat(cache / name)
+    time.sleep(0.5)
+    assert requests(world)["READDIRPLUS"] == 0
+    trigger(world, cache)
+    assert requests(world)["READDIRPLUS"] > 0
 
 
 def test_an_import_teaches_what_to_push(world, imported):
