@@ -121,9 +121,8 @@ vf_take_away (VfOverlay *overlay, guint64 parent, int dir_fd, const char *name,
     if (result < 0)
       return result;
   }
+  /* With the whiteouts in it: nobody waits for it to be forgotten. */
   if (keep) {
-    if (child->directory)
-      delete_whiteouts (overlay->work_fd, work_name);
     vf_upper_orphan (overlay->upper, child->id);
     return 0;
   }

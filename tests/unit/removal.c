@@ -56,6 +56,16 @@ test_merged_directory (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (vf_overlay_unlink (overlay, sub, "deep"), ==, 0);
   g_assert_cmpint (vf_overlay_rmdir (overlay, dir, "sub"), ==, 0);
   g_assert_true (disk_has_whiteout (fixture, "upper/dir/sub"));
+  /* Somebody may still be in it. */
+  char name[VF_NAME_BYTES];
+  vf_orphan_name (sub, name);
+  g_autofree char *orphan = g_strconcat ("work/", name, NULL);
+  g_assert_true (disk_has (fixture, orphan));
+  assert_names (fixture, sub, "");
+  VfEntry entry;
+  g_assert_cmpint (vf_overlay_lookup (overlay, sub, "deep", &entry), ==, -ENOENT);
+  vf_overlay_forget (overlay, sub, 1);
+  assert_work_is_empty (fixture);
   restart (fixture);
   g_assert_cmpint (error_at (fixture, "dir/sub"), ==, -ENOENT);
   assert_work_is_empty (fixture);
