@@ -5,7 +5,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-from benchlib import machine, workloads
+from benchlib import machine, trace, workloads
 from benchlib.bench import Row
 from benchlib.places import FuseOverlay, Mounted, Overlay, Plain, drop_caches
 
@@ -89,8 +89,9 @@ def prepared(bench):
 def prepare(bench, requirements):
     venvfs = bench.venvfs("files-venvfs")
     venvfs.environment["VENVFS_LINGER"] = "60"
-    for name in (NAME, f"{NAME}-unprofiled"):
-        venvfs.create(name, requirements)
+    venvfs.create(NAME, requirements)
+    # Another image, so that each has a read profile of its own.
+    venvfs.create(f"{NAME}-unprofiled", requirements, "--without-pip")
     folder = bench.folder / "files"
     folder.mkdir()
     plain, below = Plain(folder / "plain", venvfs, NAME), Plain(folder / "below", venvfs, NAME)
@@ -165,22 +166,12 @@ def hot(files):
 def first(files):
     """On a fresh mount; the page cache of what is below is warm. ext4's is hot."""
     places = files.places
-    asked = {}
-
-    def count(name, place):
-        def measure():
-            place.fresh()
-            measured = import_in(place)
-            asked[name] = place.requests()
-            return measured
-        return measure
     measured = files.interleave("first import", {
         "ext4": lambda: import_in(places["ext4"]),
-        "venvfs": count("known", places["venvfs"]),
-        "venvfs, image unknown": count("unknown", files.unprofiled),
+        "venvfs": after(places["venvfs"].fresh, places["venvfs"]),
+        "venvfs, image unknown": after(files.unprofiled.fresh, files.unprofiled),
         "overlayfs": after(places["overlayfs"].fresh, places["overlayfs"]),
         "fuse-overlayfs": after(places["fuse-overlayfs"].fresh, places["fuse-overlayfs"])})
-    files.bench.raw["requests of a first import"] = asked
     walls = {name: value["wall"] for name, value in measured.items()}
     rests = {name: value["rest"] for name, value in measured.items()}
     unknown = {**walls, "venvfs": walls["venvfs, image unknown"]}
@@ -213,6 +204,32 @@ def cold(files):
     walls = {name: value["wall"] for name, value in measured.items()}
     return [Row("first import after dropping all caches", "s", walls, "ext4",
                 walls["venvfs"] <= walls["ext4"])]
+
+
+PROFILE = "requests of an import"
+LEAST_MS = 0.5
+
+
+@figure("profile")
+def profile(files):
+    """Where the time of an import goes that is not Python's: no rows, but the table below."""
+    known = files.places["venvfs"]
+    if not trace.is_possible():
+        return []
+    found = files.bench.raw[PROFILE] = {}
+
+    def traced(label, place):
+        with trace.Trace(place.root) as requests:
+            import_in(place)
+        found[label] = requests.costs()
+    files.unprofiled.fresh()
+    traced("first import of an image on this machine", files.unprofiled)
+    import_in(known)
+    known.fresh()
+    traced("first import on a fresh mount later", known)
+    import_in(known)
+    traced("hot import", known)
+    return []
 
 
 # Everything else
@@ -288,15 +305,20 @@ def lookup(files):
 # What is told of them besides the table
 
 
-def requests_table(bench):
-    """How many requests of each kind a first import still makes."""
-    asked = bench.raw["requests of a first import"]
-    kinds = sorted({kind for counts in asked.values() for kind in counts},
-                   key=lambda kind: -asked["unknown"].get(kind, 0))
-    lines = ["Requests of a first import on a fresh mount:", "",
-             "| | " + " | ".join(kinds) + " |", "|---|" + "---:|" * len(kinds)]
-    for name, label in (("unknown", "image unknown"), ("known", "later")):
-        lines.append(f"| {label} | " + " | ".join(f"{asked[name].get(kind, 0):,}" for kind in kinds) + " |")
+def profile_table(bench):
+    """Each kind of request that an import waits for: how many, how long one takes, all of them."""
+    if PROFILE not in bench.raw:
+        return "This kernel has no tracepoints for the requests of FUSE."
+    lines = ["Requests that an import waits for, by the kernel's tracepoints: from the request to its answer; that the asking",
+             "process wakes up comes on top. \"Ahead\" are those that the daemon makes itself, to look ahead, while nobody waits.",
+             f"Kinds that take less than {LEAST_MS:g} ms in all are left out.", "",
+             "| | request | waited for | one takes | all take | ahead |", "|---|---|---:|---:|---:|---:|"]
+    for label, costs in bench.raw[PROFILE].items():
+        for kind, cost in sorted(costs.items(), key=lambda item: -item[1]["all"]):
+            if cost["all"] < LEAST_MS:
+                continue
+            lines.append(f"| {label} | {kind} | {cost['waited']:,} | {cost['each']:.0f} µs | {cost['all']:.1f} ms | "
+                         f"{cost['ahead'] or ''} |")
     return "\n".join(lines)
 
 

@@ -78,8 +78,9 @@ class Mounted(Plain):
 
     def mount(self):
         if self.forgets:
-            for profile in (self.venvfs.store / "cache").glob("reads-*"):
-                profile.unlink()
+            out = self.venvfs.run(self.venvfs.program, "status", "-n", self.name, "--json").out
+            image = json.loads(out)["result"]["image"]
+            (self.venvfs.store / "cache" / f"reads-{image}").unlink(missing_ok=True)
         self.venvfs.mount(self.name)
 
     def unmount(self):
