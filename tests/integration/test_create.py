@@ -107,6 +107,7 @@ def test_a_pinned_answer_is_remembered_for_ever(house):
                     "-r", "requirements.txt") == []
 
 
+@pytest.mark.slow
 def test_an_open_answer_is_remembered_for_minutes(house):
     created(house, "one", "lib==2.0", "app")
     assert created(house, "two", "lib==2.0", "app")["remembered"] is True
@@ -118,6 +119,7 @@ def test_an_open_answer_is_remembered_for_minutes(house):
     assert created(house, "three", "lib==2.0", "app")["remembered"] is False
 
 
+@pytest.mark.slow
 def test_how_pip_goes_about_it_is_no_input(house):
     created(house, "one", "lib==2.0")
     house.environment.update({"PIP_RETRIES": "0", "PIP_TIMEOUT": "3", "PIP_PROXY": "localhost:1", "PIP_NO_INPUT": "1"})
@@ -125,6 +127,7 @@ def test_how_pip_goes_about_it_is_no_input(house):
 
 
 @pytest.mark.parametrize("change", first_quick(["requirement", "included file", "variable", "wheelhouse", "option"]))
+@pytest.mark.slow
 def test_any_input_makes_another_question(house, change):
     house.write("requirements.txt", "-r base.txt\napp\n")
     house.write("base.txt", "lib\n")

@@ -56,6 +56,7 @@ def test_coming_while_it_leaves(world):
     assert world.mounts() == []
 
 
+@pytest.mark.slow
 def test_same_environment_at_once(world):
     """Of several that mount the same, one does; the others say why not."""
     create(world, "proj")

@@ -43,6 +43,7 @@ def test_a_directory_that_was_there_before_stays(proj):
 
 
 @pytest.mark.usefixtures("mountable")
+@pytest.mark.slow
 def test_what_is_used_is_refused_unless_forced(proj):
     proj.venvfs("mount", "proj", ".venv")
     user = proj.popen(proj.project / ".venv" / "bin" / "python", "-c",
@@ -64,6 +65,7 @@ def test_what_is_used_is_refused_unless_forced(proj):
 
 
 @pytest.mark.usefixtures("mountable")
+@pytest.mark.slow
 def test_what_a_dead_daemon_left(proj):
     proj.venvfs("mount", "proj", ".venv")
     proj.kill_daemon()

@@ -71,6 +71,7 @@ def test_layout_venvfs_says_what_is_wrong(house):
     assert states(world) == {"proj": ("unmounted", None)}
 
 
+@pytest.mark.slow
 def test_layout_python_takes_what_is_mounted(house):
     """Conformance item 38."""
     world = house

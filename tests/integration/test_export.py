@@ -47,6 +47,7 @@ def test_it_is_an_ordinary_environment(proj):
     assert not (target / proj.site / "lib").exists()
 
 
+@pytest.mark.slow
 def test_prompt_and_system_site_packages(proj):
     proj.venvfs("create", "other", "-q", "--python", proj.python.path, "--prompt", ".", "--system-site-packages")
     proj.venvfs("export", "other", "out")
@@ -63,6 +64,7 @@ def test_bytecode_is_used_as_it_is(proj):
     assert f"wrote '{target}" not in loaded
 
 
+@pytest.mark.slow
 def test_it_shares_no_inode_with_the_store(proj):
     target = exported(proj)
     for path in target.rglob("*"):
@@ -111,6 +113,7 @@ def test_the_upper_is_merged(proj):
     assert not any("venvfs" in name or "overlay" in name for name in os.listxattr(target / "app"))
 
 
+@pytest.mark.slow
 def test_what_copied_no_data_is_followed(proj):
     """Content that stands for an object, and a directory that was renamed."""
     image = proj.venvfs("create", "other", "--json", "--python", proj.python.path, "app").json["result"]["image"]

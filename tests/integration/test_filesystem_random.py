@@ -281,5 +281,6 @@ def test_like_a_plain_directory(tmp_path, number):
 
 
 @pytest.mark.parametrize("number", first_quick(range(max(1, RUNS // 3))))
+@pytest.mark.slow
 def test_times_move_as_in_a_plain_directory(tmp_path, number):
     run(tmp_path, int(SEED) if SEED else random.randrange(10**6), STEPS // 2, with_times=True)

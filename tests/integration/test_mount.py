@@ -135,6 +135,7 @@ def test_remove_leaves_nothing(any_world):
     assert os.listdir(given) == [] and given.stat().st_mode & 0o7777 == 0o700
 
 
+@pytest.mark.slow
 def test_busy(any_world):
     world = any_world
     create(world, "proj")

@@ -62,6 +62,7 @@ def is_at_work(world):
     return any(state not in "SZ" for _, state, _ in filter(None, threads))
 
 
+@pytest.mark.slow
 def test_each_fresh_mount_asks_less(world, imported):
     world.environment["VENVFS_PREFETCH"] = "0"
     place = mount(world, "proj")
@@ -149,6 +150,7 @@ def test_what_was_changed_is_never_overwritten(world, imported, learnt):
     assert not (cache / names[1]).exists()
 
 
+@pytest.mark.slow
 def test_what_is_in_use_keeps_its_pages(world, imported):
     """Only who never showed a file may drop what was pushed of it: its pages may be being read."""
     place = mount(world, "proj")
@@ -193,6 +195,7 @@ for name in sorted(os.listdir(folder)):
 
 
 @pytest.mark.parametrize("damage", first_quick(["garbage", "empty", "other image", "cut"]))
+@pytest.mark.slow
 def test_a_damaged_profile_does_no_harm(world, imported, damage):
     place = mount(world, "proj")
     imported(place)
@@ -235,6 +238,7 @@ def test_a_walk_is_no_import(world, imported):
     assert profiles(world) == []
 
 
+@pytest.mark.slow
 def test_unmounted_at_once(world, imported):
     for _ in range(10):
         place = mount(world, "proj")

@@ -57,6 +57,7 @@ def slow_index(tmp_path):
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_downloading_on_a_terminal(world, slow_index):
     """The bar shows what has come, is redrawn while nothing comes, and is gone at the end."""
     index = f"http://127.0.0.1:{slow_index.server_port}"
@@ -84,6 +85,7 @@ def test_downloading_on_a_terminal(world, slow_index):
     assert [line.split()[0] for line in left if line] == ["Added", "Created"], left
 
 
+@pytest.mark.slow
 def test_nothing_in_a_log_of_what_is_quick(world):
     write_wheel(world.wheelhouse, "lib", "1.0")
     said = world.venvfs("create", "proj", "--python", world.python.path, "--without-pip", "--no-compile", "lib")

@@ -174,6 +174,7 @@ def test_a_mount_that_a_person_made_stays(world):
     assert world.mounts() == [str(place)]
 
 
+@pytest.mark.slow
 def test_what_it_leaves_running(world):
     """A background process keeps what it has open; the mount itself does not stay."""
     create(world, "proj")

@@ -84,6 +84,7 @@ def without_places(found):
             for path, (*rest, content) in found.items()}
 
 
+@pytest.mark.slow
 def test_all_is_seen_and_nothing_else(both_ways):
     world = both_ways
     environments(world)
@@ -237,6 +238,7 @@ def test_what_takes_the_place_of_a_renamed_directory_is_listed(world):
     assert sorted(os.listdir(packages / "moved" / "down")) == ["in1.txt", "same.txt"]
 
 
+@pytest.mark.slow
 def test_former_images_stay_until_the_end(world):
     environments(world)
     place = mount(world, "one")
@@ -255,6 +257,7 @@ def test_former_images_stay_until_the_end(world):
     wait_for(nobody_claims_it)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_switched(world):
     environments(world)
     absent = "0" * 64
@@ -383,6 +386,7 @@ def test_under_load(both_ways):
 
 
 @pytest.mark.threads
+@pytest.mark.slow
 def test_many_at_once(world):
     """Switches of one mount wait for each other; an unmount in between is an unmount."""
     environments(world)

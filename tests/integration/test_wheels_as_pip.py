@@ -147,6 +147,7 @@ def test_bytecode_does_not_depend_on_the_callers_environment(world, variable, va
     assert f"code object from '{mounted / oracle.places(mounted)}/app/__pycache__/__init__.{world.python.tag}.pyc'" in loaded
 
 
+@pytest.mark.slow
 def test_pth_files_in_order_of_name_whoever_brought_them(seeded_world):
     """Those of the store and those that pip put beside them: Python reads them sorted."""
     world = seeded_world
