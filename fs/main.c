@@ -29,6 +29,7 @@
 
 #define LINGER_SECONDS 5.0
 #define RETRY_MSEC     100
+#define SPIN_USEC      50
 #define N_WORKERS      2
 
 typedef struct {
@@ -162,7 +163,9 @@ daemon_run (Daemon *daemon, int socket_fd, GError **error)
 {
   guint n_workers = (guint)setting ("VENVFS_WORKERS", N_WORKERS, 64);
   daemon->linger_msec = (guint)(setting ("VENVFS_LINGER", LINGER_SECONDS, 1e6) * 1000);
-  daemon->pool = vf_pool_new (n_workers, error);
+  guint spin_usec =
+      (guint)setting ("VENVFS_SPIN", g_get_num_processors () > 1 ? SPIN_USEC : 0, 1e6);
+  daemon->pool = vf_pool_new (n_workers, spin_usec, error);
   if (daemon->pool == NULL)
     return FALSE;
   daemon->mounts = vf_mounts_new (daemon->pool, daemon_mount_gone, daemon);

@@ -35,6 +35,7 @@
 #define WORKERS_MAX 4096
 #define TICK_MSEC   10
 #define IDLE_MSEC   3000
+#define SPIN_MSEC   10 /* then other sources have their turn */
 /* The event of the descriptor that stops the workers; sources count from 1. */
 #define STOP_ID 0
 
@@ -62,10 +63,12 @@ struct VfPool {
   GHashTable *sources; /* id → Source, owning a reference */
   GPtrArray *workers;  /* of Worker, owned */
   guint64 last_id;
-  int stop_fd;    /* eventfd: readable when all shall leave */
-  int timer_fd;   /* the sentry's */
-  gboolean stop;  /* atomic */
-  gboolean armed; /* atomic: the timer will fire */
+  int stop_fd;          /* eventfd: readable when all shall leave */
+  int timer_fd;         /* the sentry's */
+  gboolean stop;        /* atomic */
+  gboolean armed;       /* atomic: the timer will fire */
+  guint spin_usec;      /* constant */
+  gboolean is_spinning; /* atomic */
   pthread_t sentry;
 };
 
@@ -147,6 +150,27 @@ worker_release (Worker *worker, Source *source, gboolean is_dead)
   worker_end_turn (worker);
 }
 
+/* Who asked once mostly asks again within microseconds, and to wake a worker takes longer than to
+ * answer most requests. So one worker, no more, looks for the next one a while before it sleeps. */
+static int
+worker_spin (Worker *worker, Source *source)
+{
+  VfPool *pool = worker->pool;
+  int status = 1;
+  if (pool->spin_usec == 0 || !g_atomic_int_compare_and_exchange (&pool->is_spinning, FALSE, TRUE))
+    return status;
+  gint64 now = g_get_monotonic_time (), until = 0, end = now + SPIN_MSEC * 1000;
+  while (status >= 0 && !g_atomic_int_get (&pool->stop)) {
+    until = status > 0 ? MIN (now + pool->spin_usec, end) : until;
+    if (now > until)
+      break;
+    status = worker_step (worker, source);
+    now = g_get_monotonic_time ();
+  }
+  g_atomic_int_set (&pool->is_spinning, FALSE);
+  return status;
+}
+
 static void
 worker_handle (Worker *worker, guint64 id)
 {
@@ -155,6 +179,8 @@ worker_handle (Worker *worker, guint64 id)
   if (source == NULL)
     return;
   int status = worker_step (worker, source);
+  if (status > 0)
+    status = worker_spin (worker, source);
   worker_release (worker, source, status < 0);
 }
 
@@ -318,13 +344,14 @@ pool_start (VfPool *pool, guint n_workers, GError **error)
 }
 
 VfPool *
-vf_pool_new (guint n_workers, GError **error)
+vf_pool_new (guint n_workers, guint spin_usec, GError **error)
 {
   VfPool *pool = g_new0 (VfPool, 1);
   pthread_mutex_init (&pool->lock, NULL);
   pthread_cond_init (&pool->worker_left, NULL);
   pool->sources = g_hash_table_new (g_int64_hash, g_int64_equal);
   pool->workers = g_ptr_array_new ();
+  pool->spin_usec = spin_usec;
   pool->stop_fd = pool->timer_fd = -1;
   if (pool_start (pool, n_workers, error))
     return pool;

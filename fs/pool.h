@@ -23,8 +23,9 @@ typedef void (*VfPoolGoneFunc) (gpointer user_data);
 
 typedef struct VfPool VfPool;
 
-/* @n_workers: how many there always are, at least 1. */
-VfPool *vf_pool_new (guint n_workers, GError **error);
+/* @n_workers: how many there always are, at least 1. @spin_usec: how long a worker looks for the
+ * next request of the same source before it sleeps; 0 where there is but one processor. */
+VfPool *vf_pool_new (guint n_workers, guint spin_usec, GError **error);
 /* Stops and joins the workers; a request that is being handled is finished first. Sources that are
  * still there are forgotten without a call of their gone function. */
 void vf_pool_free (VfPool *pool);

@@ -235,7 +235,7 @@ main (int argc, char *argv[])
   if (!image)
     die (name, error);
   VfSession *session = make_session (store, image, fuse_fd, argv[3], argv[4]);
-  VfPool *pool = vf_pool_new (2, &error);
+  VfPool *pool = vf_pool_new (2, 0, &error);
   if (!pool || !vf_pool_add (pool, vf_session_fd (session), step, gone, session, &error))
     die ("pool", error);
   printf ("ready\n");

@@ -94,7 +94,7 @@ wait_until (gint *counter, gint value)
 static void
 test_requests (void)
 {
-  VfPool *pool = vf_pool_new (2, NULL);
+  VfPool *pool = vf_pool_new (2, 0, NULL);
   Pipe pipes[10];
   for (gsize i = 0; i < G_N_ELEMENTS (pipes); i++)
     pipe_open (&pipes[i], pool);
@@ -114,7 +114,7 @@ test_requests (void)
 static void
 test_dead_source (void)
 {
-  VfPool *pool = vf_pool_new (2, NULL);
+  VfPool *pool = vf_pool_new (2, 0, NULL);
   Pipe dying, other;
   pipe_open (&dying, pool);
   pipe_open (&other, pool);
@@ -136,7 +136,7 @@ test_dead_source (void)
 static void
 test_grows_when_stuck (void)
 {
-  VfPool *pool = vf_pool_new (2, NULL);
+  VfPool *pool = vf_pool_new (2, 0, NULL);
   Pipe slow, other;
   pipe_open (&slow, pool);
   pipe_open (&other, pool);
@@ -171,7 +171,7 @@ wait_for_gate (gpointer user_data)
 static void
 test_grows_when_stuck_in_gone (void)
 {
-  VfPool *pool = vf_pool_new (2, NULL);
+  VfPool *pool = vf_pool_new (2, 0, NULL);
   Pipe dying[2], other;
   pipe_open (&other, pool);
   for (gsize i = 0; i < G_N_ELEMENTS (dying); i++) {
@@ -197,7 +197,7 @@ test_grows_when_stuck_in_gone (void)
 static void
 test_does_not_grow_when_quick (void)
 {
-  VfPool *pool = vf_pool_new (2, NULL);
+  VfPool *pool = vf_pool_new (2, 0, NULL);
   Pipe quick;
   pipe_open (&quick, pool);
   for (int i = 0; i < 20000; i++)
@@ -227,7 +227,7 @@ add_and_kill (gpointer data)
 static void
 test_coming_and_going (void)
 {
-  VfPool *pool = vf_pool_new (2, NULL);
+  VfPool *pool = vf_pool_new (2, 0, NULL);
   GThread *threads[4];
   for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("sources", add_and_kill, pool);
@@ -240,7 +240,7 @@ test_coming_and_going (void)
 static void
 test_bad_descriptor (void)
 {
-  VfPool *pool = vf_pool_new (2, NULL);
+  VfPool *pool = vf_pool_new (2, 0, NULL);
   g_autoptr (GError) error = NULL;
   Pipe none = {0};
   VF_AUTOFD file = open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
