@@ -5,6 +5,7 @@ import os
 import pytest
 
 import filesystem_pair
+import machine
 import support
 from package_index import Index
 from templates import Templates
@@ -13,12 +14,12 @@ from variants import first_quick, users
 
 def pytest_configure(config):
     support.become_subreaper()
-    support.open_fuse_to_users()
+    machine.open_fuse_to_users()
 
 
 def pytest_report_header(config):
     pythons = ", ".join("%s (%s)" % (".".join(map(str, one.version)), one.path)
-                        for one in support.find_interpreters())
+                        for one in machine.find_interpreters())
     return [f"build under test: {support.BUILD}", f"pythons under test: {pythons or 'none'}"]
 
 
@@ -26,16 +27,16 @@ def pytest_report_header(config):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    if report.skipped and support.MUST_WORK and not hasattr(report, "wasxfail"):
+    if report.skipped and machine.MUST_WORK and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped although VENVFS_MUST_WORK=1: {report.longrepr[2]}"
 
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("root") and os.getuid() != 0:
-        support.skip("needs root")
+        machine.skip("needs root")
     if item.get_closest_marker("network") and os.environ.get("VENVFS_OFFLINE") == "1":
-        support.skip("VENVFS_OFFLINE=1: no index of packages can be reached")
+        machine.skip("VENVFS_OFFLINE=1: no index of packages can be reached")
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +57,7 @@ def templates():
 
 def _world(binaries, templates, user=None):
     root = support.new_root("user" if user else "own")
-    world = support.World(root, binaries, user, support.find_interpreters(user), templates)
+    world = support.World(root, binaries, user, machine.find_interpreters(user), templates)
     if user:
         os.chown(root, user.pw_uid, user.pw_gid)
     return world
@@ -94,7 +95,7 @@ def module_world(binaries, templates):
 @pytest.fixture
 def user_world(binaries, templates):
     """A private world of an ordinary user: another one when the suite runs as root."""
-    user = support.ordinary_user() if os.getuid() == 0 else None
+    user = machine.ordinary_user() if os.getuid() == 0 else None
     world = _world(binaries, templates, user)
     yield world
     _end(world)
@@ -105,7 +106,7 @@ def any_world(request, binaries, templates):
     """The test runs once as root, where the suite is, and once as an ordinary user."""
     user = None
     if request.param == "ordinary" and os.getuid() == 0:
-        user = support.ordinary_user()
+        user = machine.ordinary_user()
     world = _world(binaries, templates, user)
     yield world
     _end(world)
@@ -134,7 +135,7 @@ def tool_world(world, mountable, package_index):
 def pair(request):
     """A mount beside a plain directory, filesystem_pair.py: once as whoever runs the suite, once as an
     ordinary user."""
-    user = support.ordinary_user() if request.param == "user" and os.getuid() == 0 else None
+    user = machine.ordinary_user() if request.param == "user" and os.getuid() == 0 else None
     base = support.new_root("fs")
     pair = filesystem_pair.Pair(base, user)
     try:
@@ -150,14 +151,14 @@ def pair(request):
 @pytest.fixture
 def mountable():
     """Skips where nothing can be mounted."""
-    reason = support.have_fuse()
+    reason = machine.have_fuse()
     if reason:
-        support.skip(reason)
+        machine.skip(reason)
 
 
 def pytest_generate_tests(metafunc):
     """A test that asks for each_python runs once for every supported Python of this machine, all but the
     newest being slow."""
     if "each_python" in metafunc.fixturenames:
-        found = [one for one in support.find_interpreters() if one.ensurepip]
+        found = [one for one in machine.find_interpreters() if one.ensurepip]
         metafunc.parametrize("each_python", first_quick(found[::-1]), ids=[one.minor for one in found[::-1]])

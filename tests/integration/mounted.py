@@ -5,7 +5,7 @@ import re
 import time
 from pathlib import Path
 
-import support
+import machine
 
 SENTINEL = "NOT-MOUNTED.txt"
 
@@ -65,4 +65,4 @@ def resident(pid):
 
 
 def mount_table(root):
-    return support.mounts_below(root)
+    return machine.mounts_below(root)

@@ -13,140 +13,28 @@ Environment variables that tests obey are listed in docs/development.md.
 """
 
 import ctypes
-import functools
 import json as json_module
 import os
 import pwd
-import re
 import shutil
-import stat
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
+import machine
 import processes
 
 TREE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("VENVFS_BUILD") or TREE / "build").resolve()
-MUST_WORK = os.environ.get("VENVFS_MUST_WORK") == "1"
-TEST_USER = "venvfs-test"
 DAEMON_EXIT_SECONDS = 60
-
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 8), (3, 14)
 
 
 def become_subreaper():
     PR_SET_CHILD_SUBREAPER = 36
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-
-
-def skip(reason):
-    """Skips the running test; where everything must work, fails it instead."""
-    if MUST_WORK:
-        pytest.fail(f"skipped although VENVFS_MUST_WORK=1: {reason}", pytrace=False)
-    pytest.skip(reason)
-
-
-# Interpreters
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    path: str
-    version: tuple
-    ensurepip: bool
-
-    @property
-    def minor(self):
-        return "%d.%d" % self.version[:2]
-
-    @property
-    def tag(self):
-        return "cpython-%d%d" % self.version[:2]
-
-
-_PROBE = (
-    "import sys, json, importlib.util as u;"
-    "print(json.dumps([sys.version_info[:3], sys.implementation.name,"
-    " bool(u.find_spec('ensurepip') and u.find_spec('venv'))]))"
-)
-
-
-def _probe(path, user=None):
-    try:
-        done = subprocess.run([path, "-I", "-S", "-c", _PROBE], capture_output=True, text=True,
-                              timeout=30, cwd="/", **_as(user))
-        version, implementation, ensurepip = json_module.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    if implementation != "cpython" or not OLDEST_PYTHON <= tuple(version[:2]) <= NEWEST_PYTHON:
-        return None
-    return Interpreter(path, tuple(version), ensurepip)
-
-
-@functools.cache
-def find_interpreters(user=None):
-    """The supported Pythons of this machine that @user can run, one per minor version, oldest first.
-
-    VENVFS_TEST_PYTHONS (a list separated by ':') replaces the search."""
-    listed = os.environ.get("VENVFS_TEST_PYTHONS")
-    if listed:
-        candidates = listed.split(":")
-    else:
-        roots = [os.environ.get("PYENV_ROOT"), Path.home() / ".pyenv", "/opt/pyenv"]
-        candidates = [str(path) for root in roots if root
-                      for path in sorted(Path(root).glob("versions/*/bin/python"))]
-        for folder in ("/usr/local/bin", "/usr/bin"):
-            candidates += sorted(str(path) for path in Path(folder).glob("python3.*")
-                                 if re.fullmatch(r"python3\.\d+", path.name))
-    found = {}
-    for candidate in candidates:
-        interpreter = _probe(candidate, user)
-        if interpreter and (interpreter.minor not in found
-                            or interpreter.ensurepip > found[interpreter.minor].ensurepip):
-            found[interpreter.minor] = interpreter
-    return sorted(found.values(), key=lambda interpreter: interpreter.version)
-
-
-def preferred(interpreters):
-    """CPython 3.13 where it is there, else the newest one that can seed pip."""
-    usable = [one for one in interpreters if one.ensurepip and one.version < (3, 14)]
-    if not usable:
-        skip("no Python 3.8 to 3.13 with ensurepip is here (on Debian: apt-get install python3-venv)")
-    return usable[-1]
-
-
-# Users
-
-
-def _as(user):
-    """Arguments for subprocess that make a child run as @user, a pwd entry or None."""
-    if user is None:
-        return {}
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def ordinary_user():
-    """An ordinary user to run things as while the suite is root; made when it is not there."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            return pwd.getpwnam(TEST_USER)
-        except KeyError:
-            pass
-        done = subprocess.run(["useradd", "--system", "--user-group", "--no-create-home",
-                               "--home-dir", "/nonexistent", "--shell", "/bin/sh", TEST_USER],
-                              capture_output=True, text=True)
-        # Of two who make it at once, one is refused the lock, and may look before the other is done.
-        if done.returncode != 0 and time.monotonic() > deadline:
-            skip(f"no ordinary user to run as: useradd {TEST_USER}: {done.stderr.strip()}")
-        time.sleep(0.1)
 
 
 # Running
@@ -194,24 +82,6 @@ def base_environment(search_path):
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     })
     return environment
-
-
-def unescape(path):
-    """A path as /proc/self/mountinfo writes it."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
-
-
-def mounts_below(root, kind=""):
-    """Mount points at or below @root, deepest last mounted first; @kind: of types that begin so."""
-    found = []
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        for line in table:
-            fields = line.split()
-            path = unescape(fields[4])
-            below = path == str(root) or path.startswith(f"{str(root).rstrip('/')}/")
-            if below and fields[fields.index("-") + 1].startswith(kind):
-                found.append(path)
-    return found[::-1]
 
 
 # The world
@@ -294,7 +164,7 @@ class World:
 
     @property
     def python(self):
-        return preferred(self.interpreters)
+        return machine.preferred(self.interpreters)
 
     def online(self):
         """Lets what runs from here on reach the index that the caller's pip is configured for."""
@@ -319,7 +189,7 @@ class World:
         done = subprocess.run(args, cwd=cwd or self.project, env=environment, timeout=timeout,
                               input=stdin if stdin is not None else "", capture_output=True,
                               text=True, errors="surrogateescape", start_new_session=True,
-                              **_as(self.user))
+                              **machine.user_options(self.user))
         result = Result(args, done.returncode, done.stdout, done.stderr, time.monotonic() - start)
         if check is not None and check is not False:
             wanted = 0 if check is True else check
@@ -343,12 +213,12 @@ class World:
         """A process of this world that the test ends itself."""
         environment = {**self.environment, **options.pop("env", {})}
         return subprocess.Popen([str(arg) for arg in args], cwd=options.pop("cwd", self.project),
-                                env=environment, **_as(self.user), **options)
+                                env=environment, **machine.user_options(self.user), **options)
 
     # Mounts and processes
 
     def mounts(self):
-        return mounts_below(self.root)
+        return machine.mounts_below(self.root)
 
     def processes(self, comm=None):
         """Living processes that were started in this world, all or those of this name."""
@@ -466,7 +336,7 @@ def install_binaries(target):
     for name in ("tools/venvfs", "tools/mount.fuse.venvfs", "fs/venvfsd"):
         source = BUILD / name
         if not source.exists():
-            skip(f"{source} is not built (meson setup build && ninja -C build)")
+            machine.skip(f"{source} is not built (meson setup build && ninja -C build)")
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, place)
@@ -479,43 +349,3 @@ def new_root(prefix):
     root = Path(tempfile.mkdtemp(prefix=f"vf-{prefix}-", dir="/tmp"))
     root.chmod(0o755)
     return root
-
-
-def open_fuse_to_users():
-    """Where /dev/fuse is closed to ordinary users, as udev never leaves it: moves this process, if it is
-    root, to a mount namespace of its own with an open one. Nothing else on the machine notices."""
-    CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x20000, 0x1000, 0x4000, 0x40000, 2
-    device = Path("/dev/fuse")
-    if os.getuid() != 0 or not device.exists() or device.stat().st_mode & 0o666 == 0o666:
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    folder = tempfile.mkdtemp(prefix="vf-dev-")
-
-    def demand(result, what):
-        if result != 0:
-            raise OSError(ctypes.get_errno(), what)
-
-    demand(libc.unshare(CLONE_NEWNS), "unshare")
-    demand(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate")
-    # Copies of other people's mounts would keep those alive after they were unmounted.
-    for path in mounts_below("/", "fuse"):
-        libc.umount2(path.encode(errors="surrogateescape"), MNT_DETACH)
-    demand(libc.mount(b"none", folder.encode(), b"tmpfs", 0, None), "mount -t tmpfs")
-    os.mknod(f"{folder}/fuse", 0o666 | stat.S_IFCHR, device.stat().st_rdev)
-    os.chmod(f"{folder}/fuse", 0o666)
-    demand(libc.mount(f"{folder}/fuse".encode(), b"/dev/fuse", None, MS_BIND, None), "mount --bind")
-    demand(libc.umount2(folder.encode(), MNT_DETACH), "umount -l")
-    os.rmdir(folder)
-
-
-def have_fuse():
-    """Why nothing can be mounted here, or None when it can."""
-    if not os.path.exists("/dev/fuse"):
-        return "there is no /dev/fuse here (in a container: --device /dev/fuse)"
-    if os.getuid() != 0 and not shutil.which("fusermount3"):
-        return "fusermount3 is not installed (on Debian: apt-get install fuse3)"
-    return None
-
-
-if sys.version_info < (3, 9):
-    raise RuntimeError("the integration tests need Python 3.9 or newer to run them")

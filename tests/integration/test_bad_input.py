@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-import support
+import machine
 from local_wheels import write_wheel
 from variants import first_quick
 from wheels.builder import Wheel
@@ -222,7 +222,7 @@ def test_full_disk(house, size):
     disk.mkdir(exist_ok=True)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk], capture_output=True)
     if mounted.returncode != 0:
-        support.skip("tmpfs cannot be mounted here")
+        machine.skip("tmpfs cannot be mounted here")
     try:
         write_wheel(house.wheelhouse, "large", "1.0",
                     files={f"large/{i}.bin": os.urandom(1 << 20) for i in range(8)})

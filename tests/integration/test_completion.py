@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import machine
 import support
 from mounted import create, states
 from terminal import Terminal
@@ -26,9 +27,9 @@ PLACES = {
 def terminal(request, world):
     shell, place, loading = PLACES[request.param]
     if not shutil.which(shell):
-        support.skip(f"{shell} is not installed")
+        machine.skip(f"{shell} is not installed")
     if request.param == "bash-completion" and not Path("/usr/share/bash-completion/bash_completion").exists():
-        support.skip("bash-completion is not installed")
+        machine.skip("bash-completion is not installed")
     (world.root / place).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(FOLDER / f"completion.{shell}", world.root / place)
     with closing(Terminal(world, shell)) as terminal:
@@ -78,10 +79,10 @@ def test_another_store_and_none(world):
 
 def test_they_are_installed_where_shells_look(tmp_path):
     if not (support.BUILD / "build.ninja").exists():
-        support.skip("this is no build directory")
+        machine.skip("this is no build directory")
     meson = shutil.which("meson")
     if not meson:
-        support.skip("meson is not here")
+        machine.skip("meson is not here")
     listed = subprocess.run([meson, "introspect", "--installed", support.BUILD], capture_output=True, text=True,
                             check=True)
     places = {path.rsplit("/share/", 1)[1] for path in json.loads(listed.stdout).values() if "/share/" in path}

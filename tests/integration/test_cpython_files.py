@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-import support
+import machine
 from mounted import create, mount
 
 FILES = ("test_shutil test_os test_pathlib test_mmap test_fcntl test_sqlite3 test_compileall test_py_compile test_import"
@@ -20,7 +20,7 @@ def suite(world, python, folder, *names):
                      env={"TMPDIR": folder}, check=None, timeout=1500)
     found = re.search(r"(?m)^Total tests: run=([\d,]+)", done.out)
     if not found and "No module named" in done.out + done.err:
-        support.skip(f"{python} has no test package")
+        machine.skip(f"{python} has no test package")
     failed = set(re.findall(r"(?m)^(?:FAIL|ERROR): (\S+ \(\S+\))", done.out + done.err))
     if not found:
         # Older ones tell no number.

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-import support
+import machine
 from mounted import create, mount
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mountable")]
@@ -31,7 +31,7 @@ def has_tests(python):
 
 def judge(world, python):
     if not has_tests(python):
-        support.skip(f"{python.path} has no test.test_venv")
+        machine.skip(f"{python.path} has no test.test_venv")
     create(world, "proj")
     mounted = results(world, python, mount(world, "proj") / "tmp")
     assert mounted == results(world, python, world.project / "plain")

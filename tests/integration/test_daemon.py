@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import machine
 import support
 from mounted import create, mount, prefix, refused, resident, states, status, wait_for
 
@@ -116,7 +117,7 @@ def test_a_mount_costs_no_thread(world):
 
 def test_peers_of_other_users_are_turned_away(world):
     if world.uid != 0:
-        support.skip("needs root")
+        machine.skip("needs root")
     create(world, "proj")
     mount(world, "proj")
     folder = world.runtime / "venvfs"
@@ -126,7 +127,7 @@ def test_peers_of_other_users_are_turned_away(world):
     code = ("import socket; s = socket.socket(socket.AF_UNIX); s.connect('%s'); s.sendall(b'\\0AUTH EXTERNAL\\r\\n');"
             "s.recv(100); s.sendall(b'DATA\\r\\n'); print(s.recv(100))" % (folder / "control"))
     done = subprocess.run(["/usr/bin/env", "python3", "-c", code], capture_output=True, text=True,
-                          **support._as(support.ordinary_user()))
+                          **machine.user_options(machine.ordinary_user()))
     folder.chmod(0o700)
     assert "OK" not in done.stdout
     assert status(world)["state"] == "mounted"

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-import support
+import machine
 from local_wheels import write_wheel
 from mounted import create, mount, states
 
@@ -13,7 +13,7 @@ from mounted import create, mount, states
 def house(any_world):
     world = any_world
     if not shutil.which("direnv"):
-        support.skip("direnv is not installed")
+        machine.skip("direnv is not installed")
     folder = world.home / ".config" / "direnv" / "lib"
     world.run("mkdir", "-p", folder)
     (folder / "venvfs.sh").write_text(world.venvfs("direnv").out)

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-import support
+import machine
 from local_wheels import write_wheel
 from mounted import create, mount
 from paired import Pair
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 def need(program):
     if not shutil.which(program):
-        support.skip(f"{program} is not installed")
+        machine.skip(f"{program} is not installed")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import machine
 import support
 from filesystem import Mounted, as_user, brief
 from filesystem_pair import fill
@@ -105,7 +106,7 @@ def test_acls(pair):
 @pytest.mark.root
 def test_acls_and_groups_let_others_in_or_keep_them_out(tmp_path):
     """As on ext4, for access(2) too and with supplementary groups."""
-    user = support.ordinary_user()
+    user = machine.ordinary_user()
     tmp_path.chmod(0o755)
     base = support.new_root("fs")
     mounted = Mounted(base, "default_permissions,allow_other")

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+import machine
 import support
 from filesystem import Mounted
 
@@ -91,9 +92,9 @@ def unmount_when_free(mounted):
 
 
 def an_interpreter():
-    for interpreter in with_tests(reversed(support.find_interpreters())):
+    for interpreter in with_tests(reversed(machine.find_interpreters())):
         return interpreter
-    support.skip("no Python here has its own tests")
+    machine.skip("no Python here has its own tests")
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+import machine
 import support
 from filesystem import Mounted, as_user, brief
 from matrix_kinds import KINDS
@@ -184,9 +185,9 @@ class Matrix:
     pytest.param("own", False, id="own-cold", marks=pytest.mark.long),
     pytest.param("user", True, id="user-warm", marks=pytest.mark.long)])
 def test_matrix(whose, warm):
-    user = support.ordinary_user() if whose == "user" and os.getuid() == 0 else None
+    user = machine.ordinary_user() if whose == "user" and os.getuid() == 0 else None
     if whose == "user" and user is None:
-        support.skip("already an ordinary user")
+        machine.skip("already an ordinary user")
     matrix = Matrix(user)
     try:
         expected = matrix.saw(run_on_plain, matrix.plain)

@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 
+import machine
 import support
 from filesystem import Mounted
 
@@ -26,7 +27,7 @@ seek sendfile splice symlink sync-file touch utime verity vm-splice xattr""".spl
 
 def needs(program):
     if shutil.which(program) is None:
-        support.skip(f"{program} is not installed")
+        machine.skip(f"{program} is not installed")
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_stress_ng(sides, stressor):
     plain, mount = sides
     expected = stress(plain, stressor)
     if expected.returncode != 0:
-        support.skip(f"does not run on the file system below: {expected.stderr[-200:]}")
+        machine.skip(f"does not run on the file system below: {expected.stderr[-200:]}")
     got = stress(mount, stressor)
     assert got.returncode == 0, got.stdout + got.stderr
     assert list(mount.iterdir()) == []
@@ -74,7 +75,7 @@ def test_fio(sides, engine):
     below, got = (subprocess.run([*command, f"--directory={root}"], cwd=root, capture_output=True,
                                  text=True) for root in sides)
     if below.returncode != 0:
-        support.skip(f"does not run on the file system below: {below.stderr[-200:]}")
+        machine.skip(f"does not run on the file system below: {below.stderr[-200:]}")
     assert got.returncode == 0 and "verify:" not in got.stderr, got.stdout + got.stderr
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import support
+import machine
 from filesystem import Mounted, libc
 from filesystem_pair import fill
 from mounted import wait_for
@@ -215,7 +215,7 @@ def test_a_full_disk(tmp_path):
     mounted = Mounted(tmp_path)
     subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", disk], check=True)
     if subprocess.run(["mount", "-o", "loop", disk, mounted.environment]).returncode != 0:
-        support.skip("no loop devices here")
+        machine.skip("no loop devices here")
     try:
         fill(mounted.lower)
         (mounted.lower / "large").write_bytes(b"large" * (5 << 20))

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import machine
 import support
 from mounted import create, mount, prefix
 
@@ -17,7 +18,7 @@ def disk(world):
     place = world.root / "disk"
     place.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", place], capture_output=True).returncode != 0:
-        support.skip("tmpfs cannot be mounted here")
+        machine.skip("tmpfs cannot be mounted here")
     world.environment["VENVFS_STORE"] = str(place / "store")
     yield place
     world.venvfs("umount", "proj", check=None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import support
+import machine
 from local_wheels import write_wheel
 from mounted import prefix, refused, status
 from paired import Pair
@@ -24,7 +24,7 @@ def debian(name):
     path = f"/usr/bin/{name}"
     done = os.path.exists(path) and subprocess.run([path, "-c", "import venv, ensurepip"], capture_output=True)
     if not done or done.returncode != 0:
-        support.skip(f"{path} with its venv is not installed")
+        machine.skip(f"{path} with its venv is not installed")
     return path
 
 
@@ -109,7 +109,7 @@ def own_python(world):
     """An installation that a test may change: another prefix with the same library."""
     base = Path(world.python.path).resolve()
     if base.parents[1] == Path("/usr"):
-        support.skip("no Python is here but the system's")
+        machine.skip("no Python is here but the system's")
     folder = world.root / "own"
     world.run("cp", "-a", base.parents[1], folder, timeout=600)
     return folder
@@ -149,7 +149,7 @@ def test_interpreter_that_was_replaced(world, own_python):
     """By another version at the same path: said wherever somebody looks, and nothing else breaks."""
     others = [one for one in world.interpreters if one.minor != world.python.minor]
     if not others:
-        support.skip("one version of Python only is here")
+        machine.skip("one version of Python only is here")
     python = own_python / "bin" / "python3"
     world.venvfs("create", "proj", "-q", "--without-pip", "--no-compile", "--python", python)
     executable = status(world, "-n", "proj")["python"]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-import support
+import machine
 from mounted import SENTINEL, create, is_sealed, mount, prefix, refused, states, status, wait_for
 
 pytestmark = pytest.mark.usefixtures("mountable")
@@ -165,7 +165,7 @@ def test_umount_8(any_world):
     create(world, "proj")
     for command in (["umount"], ["umount", "-l"]) if world.uid == 0 else (["fusermount3", "-u"],):
         place = mount(world, "proj")
-        subprocess.run([*command, place], check=True, **support._as(world.user))
+        subprocess.run([*command, place], check=True, **machine.user_options(world.user))
         assert states(world)["proj"] == ("unmounted", str(place))
     mount(world, "proj")
 
@@ -445,26 +445,26 @@ def test_interrupted_at_any_moment(any_world, number):
 
 def test_allow_other(world):
     if world.uid != 0:
-        support.skip("needs root")
+        machine.skip("needs root")
     create(world, "closed")
     create(world, "open")
-    user = support.ordinary_user()
+    user = machine.ordinary_user()
     for name, options in (("closed", ()), ("open", ("--allow-other",))):
         world.venvfs("mount", name, name, *options)
         done = subprocess.run(["cat", world.project / name / "pyvenv.cfg"], capture_output=True,
-                              **support._as(user))
+                              **machine.user_options(user))
         assert (done.returncode == 0) == (name == "open")
 
 
 def test_allow_other_needs_leave(user_world):
     if user_world.uid == 0:
-        support.skip("needs an ordinary user")
+        machine.skip("needs an ordinary user")
     try:
         allowed = any(line.strip() == "user_allow_other" for line in open("/etc/fuse.conf"))
     except FileNotFoundError:
         allowed = False
     if allowed:
-        support.skip("user_allow_other is set here")
+        machine.skip("user_allow_other is set here")
     create(user_world, "proj")
     refused(user_world.venvfs("mount", "proj", "--allow-other", check=None),
             f"{user_world.project}/.venv: --allow-other is not open to ordinary users here; root has to put the "

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-import support
+import machine
 from mounted import SENTINEL, create, is_sealed, mount, refused
 
 pytestmark = pytest.mark.usefixtures("mountable")
@@ -109,7 +109,7 @@ def test_something_else_is_mounted(proj):
 
 def test_somebody_elses(user_world):
     if user_world.uid == 0:
-        support.skip("root may mount anywhere")
+        machine.skip("root may mount anywhere")
     create(user_world, "proj")
     refuse(user_world, "/etc", "/etc: is not yours; mount at a directory of your own")
     refuse(user_world, "/etc/venvfs-test", "/etc/venvfs-test: cannot be made: Permission denied")
@@ -165,7 +165,7 @@ def test_clearing_the_mounted_root(any_world):
 
 def test_no_fusermount(user_world):
     if user_world.uid == 0:
-        support.skip("root does without it")
+        machine.skip("root does without it")
     create(user_world, "proj")
     refused(user_world.venvfs("mount", "proj", check=None, env={"VENVFS_FUSERMOUNT": "/nonexistent"}),
             "fusermount3: is not installed, and without it only root can mount; install the package fuse3")

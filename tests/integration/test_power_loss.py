@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+import machine
 import power_loss
 import support
 from local_wheels import write_wheel
@@ -23,7 +24,7 @@ RECORDER = support.BUILD / "tests" / "recorder" / "recorder.so"
 def house(world):
     """A store with one environment in it, and wheels for another."""
     if not RECORDER.exists():
-        support.skip("the recorder of system calls is built with glibc only")
+        machine.skip("the recorder of system calls is built with glibc only")
     world.python_args = ["--without-pip", "--no-compile", "--python", world.python.path]
     write_wheel(world.wheelhouse, "small", "1.0")
     write_wheel(world.wheelhouse, "large", "1.0", scripts={"large": "large:main"},

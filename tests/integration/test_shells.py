@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-import support
+import machine
 import tool_cache
 from mounted import create
 from paired import Pair
@@ -60,7 +60,7 @@ print ($env.VIRTUAL_ENV? | default none) ($env.PATH | str join ":")
 def installed(name, *options):
     program = shutil.which(name)
     if not program:
-        support.skip(f"{name} is not installed")
+        machine.skip(f"{name} is not installed")
     return [program, *options]
 
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import machine
 import processes
 import support
 
@@ -14,7 +15,7 @@ import support
 def bare(tmp_path):
     """A world without built programs."""
     root = support.new_root("self")
-    world = support.World(root, tmp_path / "build", None, support.find_interpreters())
+    world = support.World(root, tmp_path / "build", None, machine.find_interpreters())
     yield world
     support.remove_tree(root)
 
@@ -91,7 +92,7 @@ def test_leftover_mounts_are_found(bare):
 
 
 def test_ordinary_user_owns_its_world():
-    user = support.ordinary_user() if os.getuid() == 0 else None
+    user = machine.ordinary_user() if os.getuid() == 0 else None
     root = support.new_root("self")
     try:
         world = support.World(root, root / "build", user, [])
@@ -105,7 +106,7 @@ def test_ordinary_user_owns_its_world():
 
 
 def test_interpreters_are_of_this_machine():
-    found = support.find_interpreters()
+    found = machine.find_interpreters()
     assert [one.version for one in found] == sorted(one.version for one in found)
     for one in found:
         out = subprocess.run([one.path, "-c", "import sys; print(*sys.version_info[:3])"],

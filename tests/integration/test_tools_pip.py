@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+import machine
 import projects
-import support
 from paired import Pair, tree
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
@@ -135,7 +135,7 @@ def test_the_oldest_pip(tool_world):
     """Which knows nothing that was invented since 2018: how it removes and replaces is its own."""
     oldest = [one for one in tool_world.interpreters if one.minor == "3.8"]
     if not oldest:
-        support.skip("Python 3.8 is not here")
+        machine.skip("Python 3.8 is not here")
     pair = Pair(tool_world, "vf-lib==1.0", python=oldest[0].path)
     pair.pip("install", "-q", tool_world.index.pip_wheel("oldest"))
     assert pair.pip("--version", same="out err")[1].out.split()[1] == "9.0.3"

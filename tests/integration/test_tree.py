@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import machine
 import support
 
 TREE = support.TREE
@@ -130,7 +131,7 @@ def clang_format():
             version = subprocess.run([candidate, "--version"], capture_output=True, text=True).stdout
             if f"version {CLANG_FORMAT_MAJOR}." in version:
                 return str(candidate)
-    support.skip(f"clang-format {CLANG_FORMAT_MAJOR} is not here (other versions format differently);"
+    machine.skip(f"clang-format {CLANG_FORMAT_MAJOR} is not here (other versions format differently);"
                  " tests/requirements.txt installs it")
 
 

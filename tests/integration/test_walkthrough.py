@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-import support
+import machine
 from local_wheels import newer_pip, write_wheel
 from mounted import states
 
@@ -156,7 +156,7 @@ def check_day(world, python, parts):
 
 def walk(world, shell, python):
     if not shutil.which(shell):
-        support.skip(f"{shell} is not here")
+        machine.skip(f"{shell} is not here")
     wheelhouse(world, python.path)
     world.write("requirements.txt", "app\n")
     world.write("requirements-dev.txt", "-r requirements.txt\ndevtool\n")
@@ -187,5 +187,5 @@ def test_a_day(any_world, shell):
     """Each shell with another Python, since a day takes a while."""
     pythons = [one for one in any_world.interpreters if one.ensurepip and one.version < (3, 14)]
     if not pythons:
-        support.skip("no Python with ensurepip is here")
+        machine.skip("no Python with ensurepip is here")
     walk(any_world, shell, pythons[-1 - sorted(SHELLS).index(shell) % len(pythons)])

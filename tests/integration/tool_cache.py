@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import machine
 import support
 
 PINS = support.TREE / "tests" / "tools"
@@ -59,7 +60,7 @@ def npm_tools():
     """node_modules/ with what tests/tools/npm lists."""
     npm = shutil.which("npm")
     if not npm:
-        support.skip("npm is not here")
+        machine.skip("npm is not here")
     files = [PINS / "npm" / name for name in ("package.json", "package-lock.json")]
     with _made_once("npm", *(file.read_bytes() for file in files)) as (folder, empty):
         if empty:
