@@ -242,6 +242,9 @@ gboolean
 vf_mounting_unmount (const char *path, dev_t device, gboolean force, GError **error)
 {
   g_autoptr (GError) cause = NULL;
+  /* Called from inside the mount, this process must not be the one that keeps it busy. */
+  if (chdir ("/") < 0)
+    return vf_error_errno (error, errno, "/: cannot be entered");
   /* The daemon itself may be in there for a moment, to prefetch (fs/lister.h). */
   for (guint i = 0; i < BUSY_TRIES; i++) {
     g_clear_error (&cause);

@@ -21,8 +21,8 @@ typedef struct {
 gboolean vf_mounting_mount (VfStore *store, VfEnvironment *environment, const char *where,
                             const VfMountingOptions *options, char **out_path, GError **error);
 
-/* Unmounts what is at @path. @force: even if it is in use; processes that use it keep what they
- * have open. VF_ERROR_BUSY names who uses it. */
+/* Unmounts what is at @path, an absolute one, and leaves the current directory. @force: even if it
+ * is in use; processes that use it keep what they have open. VF_ERROR_BUSY names who uses it. */
 gboolean vf_mounting_unmount (const char *path, dev_t device, gboolean force, GError **error);
 /* Waits until the daemon has given @environment up, as it does at once; FALSE after two seconds. */
 gboolean vf_mounting_wait_released (VfEnvironment *environment);

@@ -6,6 +6,7 @@
 #include "tools/mount-point.h"
 #include "tools/mounted.h"
 #include "tools/mounting.h"
+#include "tools/relocate.h"
 #include "tools/verb.h"
 
 static gboolean force;
@@ -50,6 +51,14 @@ lock (VfEnvironment *environment, GError **error)
   return fd;
 }
 
+/* @place, if it waits for @name: another environment may have taken it over. */
+static gboolean
+remove_mount_point (const char *place, const char *name, GError **error)
+{
+  g_autofree char *waits_for = vf_mount_point_read_name (place);
+  return g_strcmp0 (waits_for, name) != 0 || vf_mount_point_remove (place, error);
+}
+
 static gboolean
 delete_one (VfStore *store, const char *name, gboolean *out_left, GError **error)
 {
@@ -57,12 +66,16 @@ delete_one (VfStore *store, const char *name, gboolean *out_left, GError **error
   if (!environment)
     return FALSE;
   g_autofree char *recorded = g_strdup (vf_environment_mount_point (environment));
+  g_auto (GStrv) places = vf_places_read (vf_environment_fd (environment));
   if (!unmount (store, environment, error))
     return FALSE;
   VF_AUTOFD lock_fd = lock (environment, error);
   if (lock_fd < 0 || !vf_environment_delete (environment, out_left, error))
     return FALSE;
-  return !recorded || vf_mount_point_remove (recorded, error);
+  for (gsize i = 0; places[i]; i++)
+    if (!remove_mount_point (places[i], name, error))
+      return FALSE;
+  return !recorded || remove_mount_point (recorded, name, error);
 }
 
 static gboolean
@@ -98,9 +111,9 @@ const VfVerb vf_verb_delete = {
     .arguments = "NAME…",
     .summary = "Delete environments, with all that was written into them",
     .description =
-        "What is mounted is unmounted first, unless programs use it; a directory made for\n"
-        "the mount goes too. The packages stay in the store for other\n"
-        "environments until 'venvfs gc'.",
+        "What is mounted is unmounted first, unless programs use it; directories made for\n"
+        "its mounts go too. The packages stay in the store for other environments until\n"
+        "'venvfs gc'.",
     .examples = "  venvfs delete proj\n"
                 "  venvfs delete --force old-one older-one",
     .entries = entries,

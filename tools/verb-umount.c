@@ -1,7 +1,5 @@
 /* venvfs umount [MOUNTPOINT|NAME]… | --all */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "layers/error.h"
 #include "tools/current.h"
@@ -55,9 +53,6 @@ unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry 
 {
   g_autoptr (VfEnvironment) environment = environment_behind (mounted, entry, store);
   gboolean dead = vf_fuse_is_dead (entry->path);
-  /* Called from inside the mount, this process must not be the one that keeps it busy. */
-  if (chdir ("/") < 0)
-    return vf_error_errno (error, errno, "/");
   if (!vf_mounting_unmount (entry->path, entry->device, option_force || dead, error))
     return FALSE;
   g_autoptr (GPtrArray) table = vf_mountinfo_read (error);

@@ -43,6 +43,26 @@ def test_a_directory_that_was_there_before_stays(proj):
 
 
 @pytest.mark.usefixtures("mountable")
+def test_from_inside_its_mount(proj):
+    proj.venvfs("mount", "proj", ".venv")
+    proj.venvfs("delete", "proj", cwd=proj.project / ".venv" / "lib")
+    assert proj.mounts() == []
+
+
+@pytest.mark.usefixtures("mountable")
+def test_former_mount_points_go_too_unless_they_wait_for_another(proj):
+    for place in ("first/.venv", "taken/.venv", "last/.venv"):
+        proj.venvfs("mount", "proj", place)
+        proj.venvfs("umount", "proj")
+    proj.venvfs("create", "two", "-q", "--python", proj.python.path)
+    proj.venvfs("mount", "two", "taken/.venv")
+    proj.venvfs("umount", "two")
+    proj.venvfs("delete", "proj")
+    assert [path.name for path in proj.project.iterdir()] == ["taken"]
+    proj.venvfs("delete", "two")
+
+
+@pytest.mark.usefixtures("mountable")
 @pytest.mark.slow
 def test_what_is_used_is_refused_unless_forced(proj):
     proj.venvfs("mount", "proj", ".venv")
