@@ -19,9 +19,7 @@ vf_image_number (VfOverlay *overlay, const VfDigest *id)
   if (overlay->images->len >= G_MAXUINT16)
     return -EMFILE;
 
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (id, hex);
-  g_autofree char *path = g_strconcat ("images/", hex, NULL);
+  g_autofree char *path = vf_digest_path ("images/", id);
   g_autoptr (GError) error = NULL;
   VfImage *image = vf_image_open (vf_store_fd (overlay->store), path, &error);
   if (!image) {

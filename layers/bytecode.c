@@ -28,10 +28,9 @@ vf_bytecode_free (VfBytecode *bytecode)
 char *
 vf_bytecode_path (const VfInterpreter *interpreter, const VfDigest *package)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (package, hex);
-  return g_strdup_printf ("bytecode/%s.%s/%s", interpreter->cache_tag, interpreter->bytecode_magic,
-                          hex);
+  g_autofree char *folder =
+      g_strdup_printf ("bytecode/%s.%s/", interpreter->cache_tag, interpreter->bytecode_magic);
+  return vf_digest_path (folder, package);
 }
 
 gboolean

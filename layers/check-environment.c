@@ -19,9 +19,7 @@
 static void
 check_reference (VfCheck *check, const char *where, const char *folder, const VfDigest *digest)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (digest, hex);
-  g_autofree char *relative = g_build_filename (folder, hex, NULL);
+  g_autofree char *relative = vf_digest_path (folder, digest);
   if (faccessat (vf_store_fd (check->store), relative, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
     vf_check_problem (check, where, "names %s, which is not there", relative);
 }
@@ -39,7 +37,7 @@ check_marks (VfCheck *check, int dir_fd, const char *name, const struct stat *st
   if (result < 0 && result != -ENOENT)
     vf_check_problem (check, relative, "its attributes cannot be read: %s", g_strerror (-result));
   if (marks.has_lower)
-    check_reference (check, relative, "images", &marks.lower_image);
+    check_reference (check, relative, "images/", &marks.lower_image);
   if (marks.has_digest && !vf_check_object (check, &marks.digest, -1))
     vf_check_problem (check, relative, "its content is missing in the store");
 }
@@ -109,9 +107,9 @@ check_generations (VfCheck *check, GPtrArray *generations, const char *relative)
     const VfGeneration *generation = generations->pdata[i];
     g_autofree char *where =
         g_strdup_printf ("%s/generations/%u.ini", relative, generation->number);
-    check_reference (check, where, "images", &generation->image);
+    check_reference (check, where, "images/", &generation->image);
     for (guint j = 0; j < generation->installed->len; j++)
-      check_reference (check, where, "packages",
+      check_reference (check, where, "packages/",
                        &((VfInstalled *)generation->installed->pdata[j])->digest);
   }
 }

@@ -59,6 +59,14 @@ vf_digest_to_hex (const VfDigest *digest, char out_hex[VF_DIGEST_HEX + 1])
   out_hex[VF_DIGEST_HEX] = '\0';
 }
 
+char *
+vf_digest_path (const char *prefix, const VfDigest *digest)
+{
+  char hex[VF_DIGEST_HEX + 1];
+  vf_digest_to_hex (digest, hex);
+  return g_strconcat (prefix, hex, NULL);
+}
+
 gboolean
 vf_digest_from_hex (const char *hex, gsize length, VfDigest *out_digest)
 {

@@ -27,6 +27,8 @@ void vf_digest_of (const void *data, gsize length, VfDigest *out_digest);
 
 /* Lower-case hexadecimal with a terminating NUL. */
 void vf_digest_to_hex (const VfDigest *digest, char out_hex[VF_DIGEST_HEX + 1]);
+/* @prefix followed by those: a file named by its digest. The caller frees it. */
+char *vf_digest_path (const char *prefix, const VfDigest *digest);
 /* FALSE unless @hex begins with 64 hexadecimal digits (either case) and @length is 64. */
 gboolean vf_digest_from_hex (const char *hex, gsize length, VfDigest *out_digest);
 /* RECORD's form: urlsafe base64 without padding, 43 characters (PEP 376, PEP 427). */

@@ -26,12 +26,10 @@
 #define DELETE_USEC (10 * 1000)
 
 static gboolean
-is_there (VfStore *store, const char *kind, const VfDigest *digest, const char *name,
+is_there (VfStore *store, const char *folder, const VfDigest *digest, const char *name,
           GError **error)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (digest, hex);
-  g_autofree char *relative = g_build_filename (kind, hex, NULL);
+  g_autofree char *relative = vf_digest_path (folder, digest);
   if (vf_store_reuse (store, relative))
     return TRUE;
   return vf_error_set (error, VF_ERROR_NOT_FOUND,
@@ -42,11 +40,11 @@ is_there (VfStore *store, const char *kind, const VfDigest *digest, const char *
 static gboolean
 check_references (VfStore *store, const char *name, const VfGeneration *generation, GError **error)
 {
-  if (!is_there (store, "images", &generation->image, name, error))
+  if (!is_there (store, "images/", &generation->image, name, error))
     return FALSE;
   for (guint i = 0; i < generation->installed->len; i++) {
     const VfInstalled *installed = generation->installed->pdata[i];
-    if (!is_there (store, "packages", &installed->digest, name, error))
+    if (!is_there (store, "packages/", &installed->digest, name, error))
       return FALSE;
   }
   return TRUE;

@@ -139,15 +139,13 @@ flatten_file (Flatten *flatten, int dir_fd, const char *name, const struct stat 
 static VfImage *
 find_image (Flatten *flatten, const VfDigest *id, GError **error)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (id, hex);
-  VfImage *image = g_hash_table_lookup (flatten->images, hex);
+  g_autofree char *relative = vf_digest_path ("images/", id);
+  VfImage *image = g_hash_table_lookup (flatten->images, relative);
   if (image)
     return image;
-  g_autofree char *relative = g_strconcat ("images/", hex, NULL);
   image = vf_image_open (vf_store_fd (flatten->store), relative, error);
   if (image)
-    g_hash_table_insert (flatten->images, g_strdup (hex), image);
+    g_hash_table_insert (flatten->images, g_steal_pointer (&relative), image);
   return image;
 }
 

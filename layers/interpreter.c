@@ -46,10 +46,8 @@ complete (VfInterpreter *interpreter, GError **error)
     vf_hasher_update (hasher, "", 1);
   }
   VfDigest digest;
-  char hex[VF_DIGEST_HEX + 1];
   vf_hasher_finish (hasher, &digest);
-  vf_digest_to_hex (&digest, hex);
-  interpreter->probe_id = g_strdup (hex);
+  interpreter->probe_id = vf_digest_path ("", &digest);
   return TRUE;
 }
 
@@ -77,10 +75,8 @@ static char *
 cache_name (const char *path)
 {
   VfDigest digest;
-  char hex[VF_DIGEST_HEX + 1];
   vf_digest_of (path, strlen (path), &digest);
-  vf_digest_to_hex (&digest, hex);
-  return g_strdup_printf ("interpreters/%s", hex);
+  return vf_digest_path ("interpreters/", &digest);
 }
 
 /* A list as one line: tags and names hold no space. */

@@ -53,11 +53,9 @@ vf_known_files_load (VfStore *store, const char *root)
 {
   VfKnownFiles *known = g_new0 (VfKnownFiles, 1);
   VfDigest digest;
-  char hex[VF_DIGEST_HEX + 1];
   vf_digest_of (root, strlen (root), &digest);
-  vf_digest_to_hex (&digest, hex);
   known->store = vf_store_ref (store);
-  known->relative = g_strconcat ("cache/tree-", hex, NULL);
+  known->relative = vf_digest_path ("cache/tree-", &digest);
   known->former = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   known->files = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   known->young_nsec = g_get_real_time () * 1000 - YOUNG_NSEC;

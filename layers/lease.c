@@ -33,10 +33,9 @@ vf_lease_parse_line (const char *line, char **out_path, VfDigest *out_digest)
       continue;
     if (!vf_digest_from_hex (hex, strlen (hex), out_digest))
       return FALSE;
-    char path[VF_OBJECT_PATH_BYTES], lower[VF_DIGEST_HEX + 1];
+    char path[VF_OBJECT_PATH_BYTES];
     vf_object_path (out_digest, path);
-    vf_digest_to_hex (out_digest, lower);
-    *out_path = kinds[i][1] ? g_strconcat (kinds[i][1], lower, NULL) : g_strdup (path);
+    *out_path = kinds[i][1] ? vf_digest_path (kinds[i][1], out_digest) : g_strdup (path);
     return TRUE;
   }
   return FALSE;

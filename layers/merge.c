@@ -374,11 +374,9 @@ gboolean
 vf_merge_build (VfStore *store, const VfMergeInput *input, GPtrArray *warnings, VfDigest *out_id,
                 GError **error)
 {
-  char hex[VF_DIGEST_HEX + 1];
   if (!vf_merge_image_id (store, input, out_id, error))
     return FALSE;
-  vf_digest_to_hex (out_id, hex);
-  g_autofree char *relative = g_strconcat ("images/", hex, NULL);
+  g_autofree char *relative = vf_digest_path ("images/", out_id);
   if (vf_store_reuse (store, relative))
     return TRUE;
   g_autoptr (VfTree) tree = vf_tree_new ();

@@ -22,10 +22,8 @@ gboolean
 vf_outside_upper_record (VfStore *store, const char *path, GError **error)
 {
   VfDigest digest;
-  char hex[VF_DIGEST_HEX + 1];
   vf_digest_of (path, strlen (path), &digest);
-  vf_digest_to_hex (&digest, hex);
-  g_autofree char *relative = g_strconcat (FOLDER "/", hex, NULL);
+  g_autofree char *relative = vf_digest_path (FOLDER "/", &digest);
   /* A store from before there were any has no such folder. */
   if (mkdirat (vf_store_fd (store), FOLDER, 0755) < 0 && errno != EEXIST)
     return vf_error_errno (error, errno, "%s/" FOLDER ": cannot be made", vf_store_path (store));

@@ -3,14 +3,6 @@
 
 #include "layers/error.h"
 
-static char *
-package_path (const VfDigest *digest)
-{
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (digest, hex);
-  return g_strconcat ("packages/", hex, NULL);
-}
-
 /* Sets the digest. @out_path: relative to the store. */
 static GBytes *
 name_package (VfPackage *package, char **out_path)
@@ -19,7 +11,7 @@ name_package (VfPackage *package, char **out_path)
   gsize length = 0;
   const void *data = g_bytes_get_data (bytes, &length);
   vf_digest_of (data, length, &package->digest);
-  *out_path = package_path (&package->digest);
+  *out_path = vf_digest_path ("packages/", &package->digest);
   return bytes;
 }
 
@@ -44,7 +36,7 @@ vf_package_put (VfPackage *package, VfObjectBatch *batch, GError **error)
 VfPackage *
 vf_package_load (VfStore *store, const VfDigest *digest, GError **error)
 {
-  g_autofree char *path = package_path (digest);
+  g_autofree char *path = vf_digest_path ("packages/", digest);
   g_autofree char *what = vf_store_path_of (store, path);
   g_autoptr (GBytes) bytes = vf_store_get (store, path, error);
   if (!bytes)

@@ -17,14 +17,6 @@ struct VfProfile {
   VfProfileRange *ranges; /* sorted by group */
 };
 
-static char *
-relative_path (const VfDigest *image)
-{
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (image, hex);
-  return g_strconcat ("cache/reads-", hex, NULL);
-}
-
 static VfProfileRange
 convert (VfProfileRange range)
 {
@@ -53,7 +45,7 @@ parse (GBytes *bytes, VfProfile *profile)
 VfProfile *
 vf_profile_open (VfStore *store, const VfDigest *image)
 {
-  g_autofree char *relative = relative_path (image);
+  g_autofree char *relative = vf_digest_path ("cache/reads-", image);
   g_autoptr (GBytes) bytes =
       vf_read_file (vf_store_fd (store), relative,
                     sizeof MAGIC + VF_PROFILE_MAX_RANGES * sizeof (VfProfileRange), relative, NULL);
@@ -207,6 +199,6 @@ vf_profile_write (const VfProfile *profile, const VfProfileRange *more, gsize n_
     VfProfileRange range = convert (g_array_index (merged, VfProfileRange, i));
     g_byte_array_append (bytes, (const guint8 *)&range, sizeof range);
   }
-  g_autofree char *relative = relative_path (image);
+  g_autofree char *relative = vf_digest_path ("cache/reads-", image);
   return write_file (vf_store_fd (store), relative, bytes, error);
 }

@@ -94,9 +94,7 @@ vf_reach_add_image (VfReach *reach, const VfDigest *digest, GError **error)
 {
   if (vf_reach_has_image (reach, digest))
     return TRUE;
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (digest, hex);
-  g_autofree char *relative = g_strconcat ("images/", hex, NULL);
+  g_autofree char *relative = vf_digest_path ("images/", digest);
   g_autoptr (VfImage) image = vf_image_open (vf_store_fd (reach->store), relative, error);
   if (!image || !vf_image_verify (image, error))
     return FALSE;

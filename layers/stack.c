@@ -380,9 +380,7 @@ take_in (Stack *stack, VfDigest *out_image, GError **error)
 static gboolean
 publish (Stack *stack, const VfDigest *image, GError **error)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (image, hex);
-  g_autofree char *relative = g_strconcat ("images/", hex, NULL);
+  g_autofree char *relative = vf_digest_path ("images/", image);
   if (vf_store_reuse (stack->store, relative))
     return TRUE;
   g_autoptr (VfStoreTmp) tmp = vf_store_tmp_new (stack->store, error);

@@ -4,19 +4,11 @@
 
 #include "layers/error.h"
 
-static char *
-relative_path (const char *directory, const VfDigest *digest)
-{
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (digest, hex);
-  return g_strconcat (directory, "/", hex, NULL);
-}
-
 gboolean
 vf_wheel_remember (VfObjectBatch *batch, const VfDigest *wheel_sha256, const VfDigest *package,
                    GError **error)
 {
-  g_autofree char *path = relative_path ("wheels", wheel_sha256);
+  g_autofree char *path = vf_digest_path ("wheels/", wheel_sha256);
   char line[VF_DIGEST_HEX + 1];
   vf_digest_to_hex (package, line);
   line[VF_DIGEST_HEX] = '\n';
@@ -26,7 +18,7 @@ vf_wheel_remember (VfObjectBatch *batch, const VfDigest *wheel_sha256, const VfD
 gboolean
 vf_wheel_lookup (VfStore *store, const VfDigest *wheel_sha256, VfDigest *out_package)
 {
-  g_autofree char *path = relative_path ("wheels", wheel_sha256);
+  g_autofree char *path = vf_digest_path ("wheels/", wheel_sha256);
   if (!vf_store_reuse (store, path))
     return FALSE;
   g_autoptr (GBytes) bytes = vf_store_get (store, path, NULL);
@@ -37,6 +29,6 @@ vf_wheel_lookup (VfStore *store, const VfDigest *wheel_sha256, VfDigest *out_pac
   if (length != VF_DIGEST_HEX + 1 || line[VF_DIGEST_HEX] != '\n' ||
       !vf_digest_from_hex (line, VF_DIGEST_HEX, out_package))
     return FALSE;
-  g_autofree char *package = relative_path ("packages", out_package);
+  g_autofree char *package = vf_digest_path ("packages/", out_package);
   return vf_store_reuse (store, package);
 }

@@ -76,10 +76,8 @@ add_entry (VfTree *tree, VfObjectBatch *batch, const char *relative, const FTSEN
 static char *
 image_name (const char *lower, VfDigest *out_id)
 {
-  char hex[VF_DIGEST_HEX + 1];
   vf_digest_of (lower, strlen (lower), out_id);
-  vf_digest_to_hex (out_id, hex);
-  return g_strconcat ("images/", hex, NULL);
+  return vf_digest_path ("images/", out_id);
 }
 
 static void

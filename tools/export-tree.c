@@ -244,15 +244,13 @@ export_lower (const Place *place, GHashTable *above, GError **error)
 static VfImage *
 image_of (Export *export, const VfDigest *id)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (id, hex);
-  VfImage *known = g_hash_table_lookup (export->images, hex);
+  g_autofree char *relative = vf_digest_path ("images/", id);
+  VfImage *known = g_hash_table_lookup (export->images, relative);
   if (known)
     return known;
-  g_autofree char *relative = g_strconcat ("images/", hex, NULL);
   VfImage *image = vf_image_open (vf_store_fd (export->store), relative, NULL);
   if (image)
-    g_hash_table_insert (export->images, g_strdup (hex), image);
+    g_hash_table_insert (export->images, g_steal_pointer (&relative), image);
   return image;
 }
 

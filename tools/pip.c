@@ -76,9 +76,7 @@ unpack (VfStore *store, const VfDigest *digest, int dir_fd, const char *what, GE
 static char *
 provide_directory (VfStore *store, const VfDigest *package, GError **error)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (package, hex);
-  g_autofree char *relative = g_strdup_printf ("cache/pip-%s", hex);
+  g_autofree char *relative = vf_digest_path ("cache/pip-", package);
   g_autofree char *path = vf_store_path_of (store, relative);
   if (utimensat (AT_FDCWD, path, NULL, 0) == 0) /* fresh: `gc` removes what nobody used */
     return g_steal_pointer (&path);

@@ -111,8 +111,7 @@ vf_resolution_load (VfStore *store, const char *name)
   g_autoptr (VfResolution) resolution = vf_resolution_parse (text);
   for (guint i = 0; resolution && i < resolution->packages->len; i++) {
     const VfResolved *resolved = resolution->packages->pdata[i];
-    char package[sizeof "packages/" + VF_DIGEST_HEX] = "packages/";
-    vf_digest_to_hex (&resolved->package, package + strlen ("packages/"));
+    g_autofree char *package = vf_digest_path ("packages/", &resolved->package);
     if (!vf_store_reuse (store, package))
       return NULL;
   }

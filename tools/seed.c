@@ -29,14 +29,6 @@ vf_seed_pip (GPtrArray *seed)
   return NULL;
 }
 
-static char *
-memory_name (const VfDigest *key)
-{
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (key, hex);
-  return g_strconcat ("seed-", hex, NULL);
-}
-
 /* The wheel of @name in @directory, of the highest version; NULL if there is none. */
 static char *
 wheel_of (const char *directory, const char *name)
@@ -168,7 +160,7 @@ is_fresh (const VfResolution *known)
 GPtrArray *
 vf_seed_recall (const VfFetch *fetch, const VfDigest *key, gboolean fresh)
 {
-  g_autofree char *name = memory_name (key);
+  g_autofree char *name = vf_digest_path ("seed-", key);
   g_autoptr (VfResolution) known = vf_resolution_load (fetch->store, name);
   return known && (!fresh || is_fresh (known)) ? g_ptr_array_ref (known->packages) : NULL;
 }
@@ -176,7 +168,7 @@ vf_seed_recall (const VfFetch *fetch, const VfDigest *key, gboolean fresh)
 GPtrArray *
 vf_seed_find (const VfFetch *fetch, const VfDigest *key, GError **error)
 {
-  g_autofree char *name = memory_name (key);
+  g_autofree char *name = vf_digest_path ("seed-", key);
   g_autoptr (VfResolution) known = vf_resolution_load (fetch->store, name);
   if (known && is_fresh (known))
     return g_ptr_array_ref (known->packages);

@@ -146,11 +146,9 @@ static gboolean
 provide_image (VfStore *store, VfOutput *output, const VfMergeInput *input, VfDigest *out_id,
                GError **error)
 {
-  char hex[VF_DIGEST_HEX + 1];
   gboolean compiled = vf_merge_image_id (store, input, out_id, NULL); /* it hashes all bytecode */
   if (compiled) {
-    vf_digest_to_hex (out_id, hex);
-    g_autofree char *relative = g_strconcat ("images/", hex, NULL);
+    g_autofree char *relative = vf_digest_path ("images/", out_id);
     if (vf_store_reuse (store, relative))
       return TRUE;
   }

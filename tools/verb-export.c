@@ -57,9 +57,8 @@ static gboolean
 export_beside (VfStore *store, VfEnvironment *environment, const char *target, VfOutput *output,
                VfExportResult *result, GError **error)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (&vf_environment_current (environment)->image, hex);
-  g_autofree char *relative = g_strconcat ("images/", hex, NULL);
+  g_autofree char *relative =
+      vf_digest_path ("images/", &vf_environment_current (environment)->image);
   g_autoptr (VfImage) image = vf_image_open (vf_store_fd (store), relative, error);
   if (!image) {
     g_prefix_error (error, "%s: run 'venvfs fsck': ", vf_environment_name (environment));

@@ -11,7 +11,7 @@ static void
 test_an_object_and_what_needs_it (Fixture *fixture, gconstpointer user_data)
 {
   VfDigest package = world_package (fixture, "p", 2);
-  g_autofree char *index = named ("packages", &package);
+  g_autofree char *index = vf_digest_path ("packages/", &package);
   g_autofree char *path = object_path ("p 1");
   damage (fixture, path, "P 1");
   g_auto (GStrv) shallow = run_check (fixture, FALSE, FALSE);
@@ -36,7 +36,7 @@ static void
 test_a_truncated_object_is_seen_by_its_size (Fixture *fixture, gconstpointer user_data)
 {
   VfDigest package = world_package (fixture, "p", 2);
-  g_autofree char *index = named ("packages", &package);
+  g_autofree char *index = vf_digest_path ("packages/", &package);
   g_autofree char *path = object_path ("p 0");
   damage (fixture, path, "p");
   assert_problem (fixture, FALSE, index, "p/m000.py");
@@ -47,10 +47,10 @@ test_indexes (Fixture *fixture, gconstpointer user_data)
 {
   VfDigest package = world_package (fixture, "p", 1), wheel = digest_of ("p wheel");
   VfDigest image = world_image (fixture, "i", 1), none = digest_of ("none");
-  g_autofree char *listing = named ("bytecode/" WORLD_TAG, &package);
-  g_autofree char *wheel_path = named ("wheels", &wheel);
-  g_autofree char *image_path = named ("images", &image);
-  g_autofree char *other = named ("images", &none);
+  g_autofree char *listing = vf_digest_path ("bytecode/" WORLD_TAG "/", &package);
+  g_autofree char *wheel_path = vf_digest_path ("wheels/", &wheel);
+  g_autofree char *image_path = vf_digest_path ("images/", &image);
+  g_autofree char *other = vf_digest_path ("images/", &none);
   damage (fixture, listing, "nonsense");
   assert_problem (fixture, FALSE, listing, "is damaged");
   g_strfreev (run_check (fixture, FALSE, TRUE));
@@ -77,7 +77,7 @@ static void
 test_missing_bytecode (Fixture *fixture, gconstpointer user_data)
 {
   VfDigest package = world_package (fixture, "p", 1);
-  g_autofree char *listing = named ("bytecode/" WORLD_TAG, &package);
+  g_autofree char *listing = vf_digest_path ("bytecode/" WORLD_TAG "/", &package);
   g_autofree char *path = object_path ("p 0 compiled");
   g_assert_cmpint (unlinkat (vf_store_fd (fixture->store), path, 0), ==, 0);
   assert_problem (fixture, FALSE, listing, "1 of 2 modules");

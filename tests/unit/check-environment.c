@@ -24,7 +24,7 @@ test_missing_references (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (VfEnvironment) environment = world_environment (fixture, "a", 1);
   const VfGeneration *generation = vf_environment_current (environment);
-  g_autofree char *image = named ("images", &generation->image);
+  g_autofree char *image = vf_digest_path ("images/", &generation->image);
   int fd = vf_store_fd (fixture->store);
   g_assert_cmpint (renameat (fd, image, fd, "tmp/image"), ==, 0);
   assert_problem (fixture, FALSE, "envs/a/generations/1.ini", image);
@@ -60,7 +60,7 @@ test_marks (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (VfEnvironment) environment = world_environment (fixture, "a", 1);
   VfDigest none = digest_of ("none"), object = digest_of ("a 0");
-  g_autofree char *image = named ("images", &none);
+  g_autofree char *image = vf_digest_path ("images/", &none);
   g_assert_cmpint (mkdirat (vf_environment_fd (environment), "upper/d", 0700), ==, 0);
   store_write (fixture, "envs/a/upper/d/file", "");
   VF_AUTOFD file = openat (vf_environment_fd (environment), "upper/d/file", O_RDWR);
@@ -78,7 +78,7 @@ static void
 test_leases (Fixture *fixture, gconstpointer user_data)
 {
   VfDigest none = digest_of ("none");
-  g_autofree char *image = named ("images", &none);
+  g_autofree char *image = vf_digest_path ("images/", &none);
   g_autofree char *text = g_strconcat ("image ", image + strlen ("images/"), "\n", NULL);
   store_write (fixture, "leases/x", text);
   assert_clean (fixture);

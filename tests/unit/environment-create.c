@@ -60,7 +60,7 @@ test_refusals (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (VfGeneration) generation = new_generation ();
   add_package (generation, "numpy", TRUE, NULL);
-  g_autofree char *image = named ("images", &generation->image);
+  g_autofree char *image = vf_digest_path ("images/", &generation->image);
   create_and_expect (fixture, "proj", generation, VF_ERROR_NOT_FOUND);
   store_write (fixture, image, "image");
   create_and_expect (fixture, "proj", generation, VF_ERROR_NOT_FOUND);
@@ -79,9 +79,9 @@ test_references_are_freshened (Fixture *fixture, gconstpointer user_data)
   g_autoptr (VfGeneration) generation = new_generation ();
   add_package (generation, "numpy", TRUE, NULL);
   store_references (fixture, generation);
-  g_autofree char *image = named ("images", &generation->image);
+  g_autofree char *image = vf_digest_path ("images/", &generation->image);
   VfDigest numpy = digest_of ("numpy");
-  g_autofree char *package = named ("packages", &numpy);
+  g_autofree char *package = vf_digest_path ("packages/", &numpy);
   store_set_age (fixture, image, VF_STORE_GRACE_SECONDS);
   store_set_age (fixture, package, VF_STORE_GRACE_SECONDS);
   g_autoptr (VfEnvironment) environment =

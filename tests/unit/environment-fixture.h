@@ -12,14 +12,6 @@ digest_of (const char *text)
   return digest;
 }
 
-static inline char *
-named (const char *folder, const VfDigest *digest)
-{
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (digest, hex);
-  return g_strdup_printf ("%s/%s", folder, hex);
-}
-
 static inline VfGeneration *
 new_generation (void)
 {
@@ -46,11 +38,11 @@ add_package (VfGeneration *generation, const char *text, gboolean requested, con
 static inline void
 store_references (Fixture *fixture, const VfGeneration *generation)
 {
-  g_autofree char *image = named ("images", &generation->image);
+  g_autofree char *image = vf_digest_path ("images/", &generation->image);
   store_write (fixture, image, "image");
   for (guint i = 0; i < generation->installed->len; i++) {
     g_autofree char *path =
-        named ("packages", &((VfInstalled *)generation->installed->pdata[i])->digest);
+        vf_digest_path ("packages/", &((VfInstalled *)generation->installed->pdata[i])->digest);
     store_write (fixture, path, "package");
   }
 }

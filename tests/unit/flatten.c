@@ -28,10 +28,8 @@ make_case (Fixture *fixture, Case *example)
   g_autoptr (VfStoreWrite) write = vf_store_begin_write (fixture->store, &error);
   g_autoptr (VfObjectBatch) batch = vf_object_batch_new (fixture->store, &error);
   g_autoptr (VfTree) tree = vf_tree_new ();
-  char hex[VF_DIGEST_HEX + 1];
   vf_digest_of ("content\n", 8, &example->object);
   vf_digest_of ("image", 5, &example->image);
-  vf_digest_to_hex (&example->image, hex);
   vf_object_batch_add (batch, &example->object, "content\n", 8, NULL, &error);
   vf_tree_add_file (tree, "lib/file", 0640, 8, &example->object, &error);
   vf_tree_add_file (tree, "lib/sub/deep", 0644, 8, &example->object, &error);
@@ -40,7 +38,7 @@ make_case (Fixture *fixture, Case *example)
   vf_tree_add_inline (tree, "lib/inline", 0644, "inside\n", 7, &error);
   vf_tree_add_view (tree, "lib/view", 0644, "at \001path\002\n", 10, &error);
   g_assert_true (vf_object_batch_commit (batch, &error));
-  g_autofree char *name = g_strconcat ("images/", hex, NULL);
+  g_autofree char *name = vf_digest_path ("images/", &example->image);
   g_assert_true (
       vf_tree_write_image (tree, &example->image, vf_store_fd (fixture->store), name, &error));
   g_assert_no_error (error);

@@ -88,10 +88,8 @@ static inline VfImage *
 open_image (Fixture *fixture, const VfDigest *id)
 {
   g_autoptr (GError) error = NULL;
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (id, hex);
-  g_autofree char *path = g_build_filename (fixture->path, "images", hex, NULL);
-  VfImage *image = vf_image_open (AT_FDCWD, path, &error);
+  g_autofree char *path = vf_digest_path ("images/", id);
+  VfImage *image = vf_image_open (vf_store_fd (fixture->store), path, &error);
   g_assert_no_error (error);
   g_assert_true (vf_digest_equal (vf_image_id (image), id));
   g_assert_true (vf_image_verify (image, &error));

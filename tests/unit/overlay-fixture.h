@@ -62,10 +62,8 @@ fixture_make_image (Fixture *fixture)
   g_assert_true (vf_object_batch_commit (batch, &error));
 
   VfDigest id;
-  char hex[VF_DIGEST_HEX + 1];
   vf_digest_of ("fixture", 7, &id);
-  vf_digest_to_hex (&id, hex);
-  g_autofree char *name = g_strconcat ("images/", hex, NULL);
+  g_autofree char *name = vf_digest_path ("images/", &id);
   g_assert_true (vf_tree_write_image (tree, &id, vf_store_fd (fixture->store), name, &error));
   fixture->image = vf_image_open (vf_store_fd (fixture->store), name, &error);
   g_assert_no_error (error);

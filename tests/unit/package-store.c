@@ -40,9 +40,7 @@ test_store (void)
 
     /* The right bytes under another name. */
     g_autoptr (GBytes) bytes = vf_package_serialize (package);
-    char hex[VF_DIGEST_HEX + 1];
-    vf_digest_to_hex (&other, hex);
-    g_autofree char *relative = g_strconcat ("packages/", hex, NULL);
+    g_autofree char *relative = vf_digest_path ("packages/", &other);
     g_assert_true (vf_store_put (store, relative, g_bytes_get_data (bytes, NULL),
                                  g_bytes_get_size (bytes), &error));
     g_assert_null (vf_package_load (store, &other, &error));

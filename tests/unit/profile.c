@@ -9,9 +9,7 @@ static const VfDigest image_id = {"an image id"};
 static char *
 profile_path (void)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (&image_id, hex);
-  return g_strconcat ("cache/reads-", hex, NULL);
+  return vf_digest_path ("cache/reads-", &image_id);
 }
 
 static VfProfile *

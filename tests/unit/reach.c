@@ -14,7 +14,7 @@ test_closures (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (GError) error = NULL;
   VfDigest package = world_package (fixture, "p", 2), image = world_image (fixture, "i", 2);
-  g_autofree char *index = named ("bytecode/" WORLD_TAG, &package);
+  g_autofree char *index = vf_digest_path ("bytecode/" WORLD_TAG "/", &package);
   g_autoptr (VfReach) reach = vf_reach_new (fixture->store);
   g_assert_false (vf_reach_has_package (reach, &package));
   g_assert_true (vf_reach_add_package (reach, &package, &error));
@@ -35,7 +35,7 @@ test_what_is_known_is_not_read_again (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (GError) error = NULL;
   VfDigest package = world_package (fixture, "p", 2);
-  g_autofree char *path = named ("packages", &package);
+  g_autofree char *path = vf_digest_path ("packages/", &package);
   g_autoptr (VfReach) reach = vf_reach_new (fixture->store);
   g_assert_true (vf_reach_add_package (reach, &package, &error));
   store_write (fixture, path, "damaged");
@@ -59,7 +59,8 @@ test_missing_and_damaged (Fixture *fixture, gconstpointer user_data)
   g_clear_error (&error);
 
   VfDigest image = world_image (fixture, "i", 2);
-  g_autofree char *path = named ("images", &image), *other = named ("images", &none);
+  g_autofree char *path = vf_digest_path ("images/", &image),
+                  *other = vf_digest_path ("images/", &none);
   int fd = vf_store_fd (fixture->store);
   g_assert_cmpint (renameat (fd, path, fd, other), ==, 0);
   g_assert_false (vf_reach_add_image (reach, &none, &error));

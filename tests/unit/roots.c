@@ -70,8 +70,8 @@ test_fresh (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (GError) error = NULL;
   VfDigest fresh = world_package (fixture, "fresh", 1), old = world_package (fixture, "old", 1);
-  g_autofree char *index = named ("packages", &old);
-  g_autofree char *listing = named ("bytecode/" WORLD_TAG, &old);
+  g_autofree char *index = vf_digest_path ("packages/", &old);
+  g_autofree char *listing = vf_digest_path ("bytecode/" WORLD_TAG "/", &old);
   store_set_age (fixture, index, 1000);
   store_set_age (fixture, listing, 1000);
   world_image (fixture, "image", 1);

@@ -60,11 +60,9 @@ build_image (Fixture *fixture, const char *roots)
 {
   g_autoptr (GError) error = NULL;
   VfDigest id;
-  char hex[VF_DIGEST_HEX + 1];
   build (fixture, roots, NULL, &id, &error);
   g_assert_no_error (error);
-  vf_digest_to_hex (&id, hex);
-  g_autofree char *relative = g_strconcat ("images/", hex, NULL);
+  g_autofree char *relative = vf_digest_path ("images/", &id);
   VfImage *image = vf_image_open (vf_store_fd (fixture->store), relative, &error);
   g_assert_no_error (error);
   return image;

@@ -116,9 +116,9 @@ test_leases_are_roots_while_held (Fixture *fixture, gconstpointer user_data)
   VfDigest package = world_package (fixture, "package", 2);
   VfDigest object = add_object (fixture, "object");
   g_auto (GStrv) lines = g_new0 (char *, 4);
-  lines[0] = named ("image", &image);
-  lines[1] = named ("package", &package);
-  lines[2] = named ("object", &object);
+  lines[0] = vf_digest_path ("image/", &image);
+  lines[1] = vf_digest_path ("package/", &package);
+  lines[2] = vf_digest_path ("object/", &object);
   for (gsize i = 0; i < 3; i++)
     *strchr (lines[i], '/') = ' ';
   VfLease *lease = vf_lease_new (fixture->store, (const char *const *)lines, &error);
@@ -167,8 +167,8 @@ test_beside_a_writer (Fixture *fixture, gconstpointer user_data)
   g_autoptr (GError) error = NULL;
   VfDigest fresh = world_package (fixture, "fresh", 2);
   VfDigest old = world_package (fixture, "old", 2);
-  g_autofree char *old_index = named ("packages", &old);
-  g_autofree char *fresh_index = named ("packages", &fresh);
+  g_autofree char *old_index = vf_digest_path ("packages/", &old);
+  g_autofree char *fresh_index = vf_digest_path ("packages/", &fresh);
   for (guint i = 0; i < 2; i++) {
     g_autofree char *a = g_strdup_printf ("fresh %u", i), *b = g_strdup_printf ("old %u", i);
     g_autofree char *a_path = object_path (a), *b_path = object_path (b);
@@ -224,9 +224,9 @@ test_unreadable_roots (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (unlinkat (vf_environment_fd (environment), "generations/2.ini", 0), ==, 0);
 
   const VfGeneration *generation = vf_environment_current (environment);
-  g_autofree char *image = named ("images", &generation->image);
+  g_autofree char *image = vf_digest_path ("images/", &generation->image);
   g_autofree char *package =
-      named ("packages", &((VfInstalled *)generation->installed->pdata[0])->digest);
+      vf_digest_path ("packages/", &((VfInstalled *)generation->installed->pdata[0])->digest);
   const char *const parts[] = {image, package};
   for (gsize i = 0; i < G_N_ELEMENTS (parts); i++) {
     int fd = vf_store_fd (fixture->store);

@@ -34,10 +34,8 @@ fixture_next_image (Fixture *fixture)
   g_assert_true (vf_tree_add_view (tree, "view", 0644, "at \001path\002\n", 10, &error));
   g_assert_true (vf_object_batch_commit (batch, &error));
   VfDigest id;
-  char hex[VF_DIGEST_HEX + 1];
   vf_digest_of ("next", 4, &id);
-  vf_digest_to_hex (&id, hex);
-  g_autofree char *name = g_strconcat ("images/", hex, NULL);
+  g_autofree char *name = vf_digest_path ("images/", &id);
   g_assert_true (vf_tree_write_image (tree, &id, vf_store_fd (fixture->store), name, &error));
   VfImage *image = vf_image_open (vf_store_fd (fixture->store), name, &error);
   g_assert_no_error (error);

@@ -17,9 +17,7 @@ digest_of (const char *text)
 static void
 put (VfStore *store, const char *folder, const VfDigest *name, const char *text)
 {
-  char hex[VF_DIGEST_HEX + 1];
-  vf_digest_to_hex (name, hex);
-  g_autofree char *relative = g_strconcat (folder, "/", hex, NULL);
+  g_autofree char *relative = vf_digest_path (folder, name);
   g_assert_true (vf_store_put (store, relative, text, strlen (text), NULL));
 }
 
@@ -40,21 +38,21 @@ test_remember (void)
     g_assert_true (vf_object_batch_commit (batch, &error));
     /* Its package is gone, or never was. */
     g_assert_false (vf_wheel_lookup (store, &wheel, &found));
-    put (store, "packages", &package, "p");
+    put (store, "packages/", &package, "p");
     g_assert_true (vf_wheel_lookup (store, &wheel, &found));
     g_assert_true (vf_digest_equal (&found, &package));
 
     static const char *const damaged[] = {"", "\n", "0123\n"};
     for (guint i = 0; i < G_N_ELEMENTS (damaged); i++) {
-      put (store, "wheels", &wheel, damaged[i]);
+      put (store, "wheels/", &wheel, damaged[i]);
       g_assert_false (vf_wheel_lookup (store, &wheel, &found));
     }
     char line[VF_DIGEST_HEX + 2];
     vf_digest_to_hex (&package, line);
-    put (store, "wheels", &wheel, line);
+    put (store, "wheels/", &wheel, line);
     g_assert_false (vf_wheel_lookup (store, &wheel, &found));
     strcat (line, "\n");
-    put (store, "wheels", &wheel, line);
+    put (store, "wheels/", &wheel, line);
     g_assert_true (vf_wheel_lookup (store, &wheel, &found));
   }
   g_assert_true (vf_remove_tree (AT_FDCWD, directory, "d", NULL));

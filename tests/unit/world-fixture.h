@@ -33,11 +33,11 @@ world_package (Fixture *fixture, const char *name, guint n)
   }
   g_assert_true (vf_object_batch_commit (batch, &error));
   g_assert_true (vf_package_store (package, fixture->store, &error));
-  g_autofree char *index = named ("packages", &package->digest);
+  g_autofree char *index = vf_digest_path ("packages/", &package->digest);
 
   g_autofree char *wheel_name = g_strconcat (name, " wheel", NULL);
   VfDigest wheel = digest_of (wheel_name);
-  g_autofree char *wheel_path = named ("wheels", &wheel);
+  g_autofree char *wheel_path = vf_digest_path ("wheels/", &wheel);
   g_autofree char *line = g_strconcat (index + strlen ("packages/"), "\n", NULL);
   g_assert_true (vf_store_put (fixture->store, wheel_path, line, strlen (line), &error));
 
@@ -64,7 +64,7 @@ world_image (Fixture *fixture, const char *name, guint n)
   }
   g_assert_true (vf_tree_add_inline (tree, "RECORD", 0644, "inline", 6, &error));
   VfDigest id = digest_of (name);
-  g_autofree char *path = named ("images", &id);
+  g_autofree char *path = vf_digest_path ("images/", &id);
   g_autoptr (VfStoreTmp) tmp = vf_store_tmp_new (fixture->store, &error);
   g_assert_true (vf_tree_write_image (tree, &id, vf_store_tmp_fd (tmp), "image", &error));
   g_assert_true (vf_store_publish (fixture->store, vf_store_tmp_fd (tmp), "image", path, &error));
