@@ -39,6 +39,14 @@ def brief(node):
     return oct(st.st_mode), st.st_nlink, size, st.st_uid, st.st_gid
 
 
+def attempt(function, *arguments, **options):
+    """What @function returns, or the errno it fails with."""
+    try:
+        return function(*arguments, **options)
+    except OSError as error:
+        return error.errno
+
+
 def as_user(user, function, *arguments):
     """What @function returns, or the name of the errno it fails with, in a process of @user."""
     reading, writing = os.pipe()

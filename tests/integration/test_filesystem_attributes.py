@@ -11,7 +11,7 @@ import pytest
 
 import machine
 import support
-from filesystem import Mounted, as_user, brief
+from filesystem import Mounted, as_user, attempt, brief
 from filesystem_pair import fill
 
 
@@ -135,10 +135,7 @@ def test_acls_and_groups_let_others_in_or_keep_them_out(tmp_path):
                             lambda: os.close(os.open(root / name, os.O_WRONLY | os.O_CREAT)),
                             lambda: os.chmod(root / name, 0o777), lambda: os.utime(root / name),
                             lambda: os.listdir(root / name), lambda: os.unlink(root / name)):
-                    try:
-                        seen.append(act() and 0)
-                    except OSError as error:
-                        seen.append(error.errno)
+                    seen.append(attempt(lambda: act() and 0))
             return seen
 
         def with_groups(root):
@@ -176,11 +173,8 @@ def use_special_files(root):
     seen += [brief(root / "fifo")[:2], brief(root / "socket")[0]]
     for kind, device in ((stat.S_IFCHR, os.makedev(0, 0)), (stat.S_IFCHR, os.makedev(1, 3)),
                          (stat.S_IFBLK, os.makedev(7, 0))):
-        try:
-            os.mknod(root / f"device-{kind}-{device}", kind | 0o600, device)
-            seen.append(os.stat(root / f"device-{kind}-{device}").st_rdev)
-        except OSError as error:
-            seen.append(error.errno)
+        made = attempt(os.mknod, root / f"device-{kind}-{device}", kind | 0o600, device)
+        seen.append(made or os.stat(root / f"device-{kind}-{device}").st_rdev)
     return seen
 
 
@@ -205,10 +199,7 @@ def set_attributes(root):
                      lambda: os.setxattr(path, "trusted.a", b"t", follow_symlinks=False),
                      lambda: os.getxattr(path, "trusted.a", follow_symlinks=False),
                      lambda: os.setxattr(path, "nonsense.a", b"t", follow_symlinks=False)):
-            try:
-                seen.append(call())
-            except OSError as error:
-                seen.append(error.errno)
+            seen.append(attempt(call))
     return seen
 
 

@@ -10,19 +10,21 @@ import signal
 import struct
 import subprocess
 
-from filesystem import brief, libc
+from filesystem import attempt, brief, libc
+
+
+def write_through(path, flags):
+    fd = os.open(path, os.O_RDWR | flags, 0o600)
+    seen = os.write(fd, b"text"), os.fstat(fd).st_size, os.pread(fd, 20, 0)
+    os.close(fd)
+    return seen
 
 
 def write_through_every_kind_of_open(root):
     seen = []
     for flags in (0, os.O_TRUNC, os.O_APPEND, os.O_SYNC, os.O_DSYNC, os.O_TRUNC | os.O_CREAT):
         for name in ("file", "new", "big", "dir/sub/deep", "readonly", "link", "dir", "none/x"):
-            try:
-                fd = os.open(root / name, os.O_RDWR | flags, 0o600)
-                seen.append((os.write(fd, b"text"), os.fstat(fd).st_size, os.pread(fd, 20, 0)))
-                os.close(fd)
-            except OSError as error:
-                seen.append(error.errno)
+            seen.append(attempt(write_through, root / name, flags))
     return seen
 
 
@@ -30,15 +32,13 @@ def test_open_for_writing(pair):
     pair.same(write_through_every_kind_of_open)
 
 
+def make(path):
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))
+    return brief(path)
+
+
 def open_exclusively(root):
-    seen = []
-    for name in ("file", "link", "dir", "new", "new"):
-        try:
-            os.close(os.open(root / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))
-            seen.append(brief(root / name))
-        except OSError as error:
-            seen.append(error.errno)
-    return seen
+    return [attempt(make, root / name) for name in ("file", "link", "dir", "new", "new")]
 
 
 def test_o_excl(pair):
@@ -79,10 +79,7 @@ def sit_in_a_removed_directory(root):
         fd = os.open(root / name, os.O_RDONLY | os.O_DIRECTORY)
         os.rmdir(root / name)
         seen.append((os.fstat(fd).st_nlink, os.listdir(fd)))
-        try:
-            os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=fd)
-        except OSError as error:
-            seen.append(error.errno)
+        seen.append(attempt(os.open, "x", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
         os.close(fd)
     return seen
 
@@ -169,14 +166,10 @@ def test_sigbus_past_the_end(pair):
 def run_binaries(root):
     ran = subprocess.run([root / "script", "argument"], capture_output=True).stdout
     running = subprocess.Popen([root / "sleep", "5"])
-    try:
-        os.close(os.open(root / "sleep", os.O_WRONLY))
-        error = 0
-    except OSError as failure:
-        error = failure.errno
+    written = attempt(os.open, root / "sleep", os.O_WRONLY)
     running.kill()
     running.wait()
-    return ran, error
+    return ran, written
 
 
 def test_exec_and_etxtbsy(pair):
@@ -277,10 +270,7 @@ def lock_everything(root):
     for name in ("file", "dir"):
         one, two = os.open(root / name, os.O_RDONLY), os.open(root / name, os.O_RDONLY)
         fcntl.flock(one, fcntl.LOCK_EX)
-        try:
-            fcntl.flock(two, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            seen.append(error.errno)
+        seen.append(attempt(fcntl.flock, two, fcntl.LOCK_EX | fcntl.LOCK_NB))
         os.close(one)
         fcntl.flock(two, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(two)
@@ -288,18 +278,11 @@ def lock_everything(root):
     lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 10, 0)
     one, two = os.open(root / "big", os.O_RDWR), os.open(root / "big", os.O_RDWR)
     fcntl.fcntl(one, F_OFD_SETLK, lock)
-    try:
-        fcntl.fcntl(two, F_OFD_SETLK, lock)
-    except OSError as error:
-        seen.append(error.errno)
+    seen.append(attempt(fcntl.fcntl, two, F_OFD_SETLK, lock))
     fcntl.lockf(one, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 100)
     child = os.fork()
     if child == 0:
-        try:
-            fcntl.lockf(two, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 100)
-        except OSError as error:
-            os._exit(error.errno)
-        os._exit(0)
+        os._exit(attempt(fcntl.lockf, two, fcntl.LOCK_EX | fcntl.LOCK_NB, 5, 100) or 0)
     seen.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     return seen
 

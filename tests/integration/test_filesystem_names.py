@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from filesystem import RENAME_EXCHANGE, RENAME_NOREPLACE, brief, libc, renameat2
+from filesystem import RENAME_EXCHANGE, RENAME_NOREPLACE, attempt, brief, libc, renameat2
 from filesystem_pair import BIG
 
 
@@ -17,10 +17,7 @@ def try_names(root):
         for act in (lambda: os.close(os.open(path, os.O_CREAT | os.O_WRONLY)),
                     lambda: os.rename(path, path + b"x"), lambda: os.unlink(path + b"x"),
                     lambda: os.stat(path), lambda: os.unlink(path)):
-            try:
-                seen.append(act() and 0)
-            except OSError as error:
-                seen.append(error.errno)
+            seen.append(attempt(lambda: act() and 0))
     return seen, sorted(os.listdir(root / "dir"))
 
 
@@ -64,11 +61,7 @@ def rename_in_all_ways(root):
              ("dir", "script", 0), ("big", "dir", 0), ("link", "link2", 0), ("link2", "big", 0),
              ("two/sub", "sub", 0), ("two", "two", 0), (".", "x", 0), ("two/.", "x", 0)]
     for old, new, flags in moves:
-        try:
-            renameat2(f"{root}/{old}", f"{root}/{new}", flags)
-            seen.append(0)
-        except OSError as error:
-            seen.append(error.errno)
+        seen.append(attempt(renameat2, f"{root}/{old}", f"{root}/{new}", flags))
         seen.append(sorted(os.path.relpath(os.path.join(directory, name), root)
                            for directory, names, files in os.walk(root) for name in names + files))
     return seen
@@ -112,12 +105,8 @@ def link_everything(root):
     seen += [brief(root / "dir" / "hard"), os.path.exists(root / "third")]
     os.link(root / "link", root / "link3", follow_symlinks=False)
     seen += [os.readlink(root / "link3"), brief(root / "link")]
-    for old, new in (("dir", "x"), ("none", "x"), ("big", "dir/many-1")):
-        try:
-            os.link(root / old, root / new)
-        except OSError as error:
-            seen.append(error.errno)
-    return seen
+    return seen + [attempt(os.link, root / old, root / new)
+                   for old, new in (("dir", "x"), ("none", "x"), ("big", "dir/many-1"))]
 
 
 def test_hard_links(pair):
