@@ -1,39 +1,6 @@
 #include "layers/bytecode.h"
-
-#include <fcntl.h>
-#include <glib/gstdio.h>
-#include <string.h>
-
-#include "layers/error.h"
 #include "layers/image.h"
-
-typedef struct {
-  char *root;
-  VfStore *store;
-  VfInterpreter *python;
-} Fixture;
-
-static void
-setup (Fixture *f, gconstpointer data)
-{
-  g_autoptr (GError) error = NULL;
-  f->root = g_dir_make_tmp ("venvfs-bytecode-XXXXXX", NULL);
-  g_autofree char *path = g_build_filename (f->root, "store", NULL);
-  g_autofree char *python = g_find_program_in_path ("python3");
-  f->store = vf_store_open (path, &error);
-  g_assert_no_error (error);
-  f->python = vf_interpreter_probe (f->store, python, &error);
-  g_assert_no_error (error);
-}
-
-static void
-teardown (Fixture *f, gconstpointer data)
-{
-  vf_interpreter_free (f->python);
-  vf_store_unref (f->store);
-  g_assert_true (vf_remove_tree (AT_FDCWD, f->root, f->root, NULL));
-  g_free (f->root);
-}
+#include "python-fixture.h"
 
 /* @files: path, content, path, content, …, NULL. */
 static VfPackage *

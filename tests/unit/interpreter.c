@@ -1,52 +1,6 @@
-#include "layers/interpreter.h"
-
-#include <fcntl.h>
-#include <glib/gstdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include "layers/error.h"
-
-typedef struct {
-  char *root; /* resolved */
-  VfStore *store;
-  VfInterpreter *python; /* the one in PATH */
-} Fixture;
-
-static char *
-resolved_tmp (void)
-{
-  g_autofree char *made = g_dir_make_tmp ("venvfs-interpreter-XXXXXX", NULL);
-  char *real = realpath (made, NULL);
-  char *copy = g_strdup (real);
-  free (real);
-  return copy;
-}
-
-static void
-setup (Fixture *f, gconstpointer data)
-{
-  g_autoptr (GError) error = NULL;
-  f->root = resolved_tmp ();
-  g_autofree char *path = g_build_filename (f->root, "store", NULL);
-  f->store = vf_store_open (path, &error);
-  g_assert_no_error (error);
-  g_autofree char *python = g_find_program_in_path ("python3");
-  g_assert_nonnull (python);
-  f->python = vf_interpreter_probe (f->store, python, &error);
-  g_assert_no_error (error);
-}
-
-static void
-teardown (Fixture *f, gconstpointer data)
-{
-  vf_interpreter_free (f->python);
-  vf_store_unref (f->store);
-  g_assert_true (vf_remove_tree (AT_FDCWD, f->root, f->root, NULL));
-  g_free (f->root);
-}
+#include "python-fixture.h"
 
 static char *
 write_file (Fixture *f, const char *name, const char *text, int mode)
@@ -219,8 +173,7 @@ test_refused (Fixture *f, gconstpointer data)
 static void
 test_refused_is_not_cached (Fixture *f, gconstpointer data)
 {
-  g_autofree char *other_root = resolved_tmp ();
-  g_autofree char *other = g_build_filename (other_root, "store", NULL);
+  g_autofree char *other = g_build_filename (f->root, "other store", NULL);
   g_autoptr (VfStore) store = vf_store_open (other, NULL);
   g_autoptr (GError) error = NULL;
   g_assert_null (vf_interpreter_probe (store, "/bin/true", &error));
@@ -228,7 +181,6 @@ test_refused_is_not_cached (Fixture *f, gconstpointer data)
   g_autofree char *cache = g_build_filename (other, "interpreters", NULL);
   g_autoptr (GDir) dir = g_dir_open (cache, 0, NULL);
   g_assert_null (g_dir_read_name (dir));
-  g_assert_true (vf_remove_tree (AT_FDCWD, other_root, other_root, NULL));
 }
 
 #define ADD(name, function)                                                                        \
