@@ -56,19 +56,7 @@ open_users (const char *name, GError **error)
     vf_error_errno (error, errno, "%s: cannot be made", FOLDER);
     return -1;
   }
-  VF_AUTOFD fd = openat (runtime, file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
-    vf_error_errno (error, errno, "%s: cannot be opened", file);
-    return -1;
-  }
-  while (flock (fd, LOCK_SH) < 0) {
-    if (errno == EINTR && vf_interrupt_check (error))
-      continue;
-    if (errno != EINTR)
-      vf_error_errno (error, errno, "%s: cannot be locked", file);
-    return -1;
-  }
-  return vf_fd_steal (&fd);
+  return vf_runtime_dir_lock (runtime, file, LOCK_SH, error);
 }
 
 static char *

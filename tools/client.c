@@ -80,24 +80,6 @@ connect_socket (int dir_fd)
 }
 
 static int
-take_lock (int dir_fd, GError **error)
-{
-  VF_AUTOFD fd = openat (dir_fd, VF_WIRE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
-    vf_error_errno (error, errno, "%s: cannot open the daemon's lock", VF_WIRE_LOCK);
-    return -1;
-  }
-  while (flock (fd, LOCK_EX) < 0) {
-    if (errno == EINTR && vf_interrupt_check (error))
-      continue;
-    if (errno != EINTR)
-      vf_error_errno (error, errno, "%s: cannot lock", VF_WIRE_LOCK);
-    return -1;
-  }
-  return vf_fd_steal (&fd);
-}
-
-static int
 open_log (int dir_fd)
 {
   int fd =
@@ -152,7 +134,7 @@ spawn_daemon (int dir_fd, int listen_fd, GError **error)
 static gboolean
 start_daemon (int dir_fd, GError **error)
 {
-  VF_AUTOFD lock = take_lock (dir_fd, error);
+  VF_AUTOFD lock = vf_runtime_dir_lock (dir_fd, VF_WIRE_LOCK, LOCK_EX, error);
   if (lock < 0)
     return FALSE;
   VF_AUTOFD other = connect_socket (dir_fd);

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "layers/error.h"
 #include "layers/io.h"
+#include "tools/interrupt.h"
 
 #define ROOTS_SESSION "/run/user/0"
 
@@ -61,4 +63,23 @@ vf_runtime_dir_open (gboolean make, GError **error)
                 "XDG_RUNTIME_DIR to a directory of your own",
                 path);
   return -1;
+}
+
+int
+vf_runtime_dir_lock (int dir_fd, const char *name, int operation, GError **error)
+{
+  g_autofree char *path = vf_runtime_dir_path ();
+  VF_AUTOFD fd = openat (dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) {
+    vf_error_errno (error, errno, "%s/%s: cannot be opened", path, name);
+    return -1;
+  }
+  while (flock (fd, operation) < 0) {
+    if (errno == EINTR && vf_interrupt_check (error))
+      continue;
+    if (errno != EINTR)
+      vf_error_errno (error, errno, "%s/%s: cannot be locked", path, name);
+    return -1;
+  }
+  return vf_fd_steal (&fd);
 }

@@ -15,5 +15,7 @@ char *vf_runtime_dir_path (void);
 /* Its descriptor. @make: made if absent, else VF_ERROR_NOT_FOUND. Errors: VF_ERROR_INVALID when it
  * is not private. */
 int vf_runtime_dir_open (gboolean make, GError **error);
+/* The file @name in it, made if absent and flocked by @operation. Waits for that; interruptible. */
+int vf_runtime_dir_lock (int dir_fd, const char *name, int operation, GError **error);
 
 G_END_DECLS
