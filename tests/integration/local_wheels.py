@@ -1,6 +1,4 @@
-"""Small, well-formed wheels for tests that need packages but no index.
-
-tests/wheels/builder.py, which they are built by, also makes what is wrong with a wheel."""
+"""Small, well-formed wheels for tests that need packages but no index."""
 
 import re
 import subprocess

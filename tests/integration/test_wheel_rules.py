@@ -1,22 +1,19 @@
 """Every rule of wheels: what breaks one is refused by its name, and what keeps them all becomes the
-package it says. The wheels are those of tests/wheels/builder.py."""
+package it says. The wheels are those of tests/wheels/cases.py."""
 
 import hashlib
 import os
 import subprocess
-import sys
 import zipfile
 
 import pytest
 
 import support
-
-sys.path.insert(0, str(support.TREE / "tests" / "wheels"))
-import builder  # noqa: E402
-from builder import Entry, Wheel  # noqa: E402
+from wheels.builder import STORED, Entry, Wheel
+from wheels.cases import cases
 
 CHECK = support.BUILD / "tests" / "wheels" / "wheel-check"
-CASES = list(builder.cases())
+CASES = list(cases())
 
 
 def check(*arguments, timeout=60, **options):
@@ -276,7 +273,7 @@ def test_two_processes_ingest_the_same(tmp_path):
 def test_large_contents(tmp_path):
     data = os.urandom(1 << 20) * 20
     wheel = Wheel({"demo/__init__.py": b"", "demo/big": Entry("demo/big", data, mode=0o100755),
-                   "demo/stored": Entry("demo/stored", data[::-1], method=builder.STORED)})
+                   "demo/stored": Entry("demo/stored", data[::-1], method=STORED)})
     store, path = tmp_path / "store", wheel.write(tmp_path)
     done = check("--store", store, path)
     assert done.returncode == 0, done.stderr
