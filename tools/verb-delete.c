@@ -112,8 +112,8 @@ const VfVerb vf_verb_delete = {
     .summary = "Delete environments, with all that was written into them",
     .description =
         "What is mounted is unmounted first, unless programs use it; directories made for\n"
-        "its mounts go too. The packages stay in the store for other environments until\n"
-        "'venvfs gc'.",
+        "its mounts go too. The packages stay in the store for other environments, until\n"
+        "venvfs gc.",
     .examples = "  venvfs delete proj\n"
                 "  venvfs delete --force old-one older-one",
     .entries = entries,

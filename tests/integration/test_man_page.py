@@ -23,6 +23,10 @@ def documented(text):
     return set(re.findall(r"(?m)^\.TP\n(?:-[a-z], )?(--[a-z-]+)", text))
 
 
+def test_no_line_of_text_is_taken_for_a_request():
+    assert [line for line in PAGE.read_text().splitlines() if line.startswith("'")] == []
+
+
 def test_the_page_is_the_help(world):
     page = sections()
     titles = {title.split()[1]: title for title in page if title != "every verb"}
