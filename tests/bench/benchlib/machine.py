@@ -115,12 +115,13 @@ def data_bytes(folder):
     return total
 
 
-def _first_line(*arguments):
+def _line_with(text, command):
+    """The first line with @text in it that @command prints; None if there is none."""
     try:
-        done = subprocess.run(arguments, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
     except OSError:
         return None
-    lines = (done.stdout or done.stderr).strip().splitlines()
+    lines = [line for line in (done.stdout or done.stderr).splitlines() if text in line]
     # "virtualenv 20 from /where/it/lies": where is nobody's business.
     return lines[0].split(" from /")[0] if done.returncode == 0 and lines else None
 
@@ -129,12 +130,12 @@ def describe(programs, folder):
     """What a reader needs to judge the figures: {label: text}."""
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) // 1024 ** 2
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
-    file_system = _first_line("stat", "-f", "-c", "%T", str(folder))
+    file_system = _line_with("", ["findmnt", "-n", "-o", "FSTYPE", "-T", str(folder)])
     load = Path("/proc/loadavg").read_text().split()[2]
     system = re.search(r'PRETTY_NAME="(.*)"', Path("/etc/os-release").read_text())
     return {
         "machine": f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), {memory} GB; "
                    f"load in the last 15 minutes {load} (this run by itself makes about 1)",
         "system": f"{system[1] if system else 'Linux'}, Linux {platform.release()}, {file_system}",
-        **{name: version for name, command in programs.items() if (version := _first_line(*command))},
+        **{name: version for name, command in programs.items() if (version := _line_with(name, command))},
     }
