@@ -4,8 +4,7 @@
  *                         mounted with userxattr, has it)
  *   user.venvfs.id        16 hexadecimal digits: the image's id of a copied-up file
  *   user.venvfs.digest    64 hexadecimal digits of an object: the file's bytes are the first
- * st_size bytes of that; the file itself is a hole
- *
+ *                         st_size bytes of that; the file itself is a hole
  *   user.venvfs.lower     "<image id in hex>:<path>": the directory of an image that this one,
  *                         which was renamed, stands for
  *

@@ -10,6 +10,7 @@
  *                               pip that is unpacked to be run (tools/pip.h),
  *                               cache/reads-<image id> what an import read of it (profile.h)
  *   envs/<name>/                environments (environment.h)
+ *   uppers/<sha256>             uppers elsewhere (outside-upper.h)
  *   trash/ tmp/ leases/ lock    sweep.h, lease.h
  *
  * Locking: a VfStore may be used by several threads at once; it is immutable but for descriptors.
