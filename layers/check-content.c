@@ -236,8 +236,8 @@ check_image (const char *name, gpointer user_data, GError **error)
   guint missing = count_missing (check, image, &first);
   if (missing > 0)
     vf_check_problem (check, relative,
-                      "is incomplete: the content of %u files is missing or damaged (%s)", missing,
-                      first);
+                      "is incomplete: the content of %u of its files is missing or damaged (%s)",
+                      missing, first);
   return TRUE;
 }
 

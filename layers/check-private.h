@@ -13,7 +13,7 @@ typedef struct {
   VfCheckProgress progress; /* or NULL */
   gpointer user_data;
   guint64 n_files; /* looked at */
-  guint64 n_problems;
+  VfCheckResult result;
   VfHasher *hasher;
   GHashTable *sizes;  /* VfDigest of each object that is in order -> its size, boxed */
   const char *folder; /* that is being listed */

@@ -23,7 +23,7 @@ static void
 report (VfCheck *check, const char *relative, const char *format, va_list args)
 {
   g_autofree char *problem = g_strdup_vprintf (format, args);
-  check->n_problems++;
+  check->result.problems++;
   check->report (relative, problem, check->user_data);
 }
 
@@ -43,7 +43,9 @@ quarantine (VfCheck *check, const char *relative)
   g_autofree char *name = g_strdelimit (g_strdup (relative), "/", ':');
   g_autofree char *target = g_strdup_printf (VF_TRASH_QUARANTINE "/%s-%08x", name, g_random_int ());
   mkdirat (fd, VF_TRASH_QUARANTINE, 0700);
-  if (renameat (fd, relative, fd, target) < 0 && errno != ENOENT)
+  if (renameat (fd, relative, fd, target) == 0 || errno == ENOENT)
+    check->result.repaired++;
+  else
     vf_check_problem (check, relative, "cannot be moved to the quarantine: %s", g_strerror (errno));
 }
 
@@ -89,6 +91,8 @@ vf_check_file (VfCheck *check, const char *relative, gint64 *out_size)
   vf_check_problem (check, relative, "has mode %04o instead of 0444", st.st_mode & 07777);
   if (check->repair && fchmodat (fd, relative, 0444, 0) < 0)
     vf_check_problem (check, relative, "cannot be given it: %s", g_strerror (errno));
+  else if (check->repair)
+    check->result.repaired++;
   return TRUE;
 }
 
@@ -123,9 +127,9 @@ check_all (VfCheck *check, GError **error)
 
 gboolean
 vf_check (VfStore *store, gboolean deep, gboolean repair, VfCheckReport report_func,
-          VfCheckProgress progress, gpointer user_data, guint64 *out_problems, GError **error)
+          VfCheckProgress progress, gpointer user_data, VfCheckResult *out_result, GError **error)
 {
-  *out_problems = 0;
+  *out_result = (VfCheckResult){0};
   g_autoptr (VfStoreWrite) write = vf_store_begin_write (store, error);
   if (!write)
     return FALSE;
@@ -141,6 +145,6 @@ vf_check (VfStore *store, gboolean deep, gboolean repair, VfCheckReport report_f
                    .hasher = hasher,
                    .sizes = sizes};
   gboolean ok = check_all (&check, error);
-  *out_problems = check.n_problems;
+  *out_result = check.result;
   return ok;
 }

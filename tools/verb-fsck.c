@@ -56,25 +56,29 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   g_autoptr (VfProgress) progress =
       vf_progress_new (invocation->output, "Checking", VF_PROGRESS_ITEMS, "file");
   Listing listing = {invocation->output, progress, result ? json_array_new () : NULL};
-  guint64 n = 0;
+  VfCheckResult found;
   if (result)
     json_object_set_array_member (result, "problems", listing.problems);
-  if (!vf_check (store, deep, repair, on_problem, on_progress, &listing, &n, error))
+  if (!vf_check (store, deep, repair, on_problem, on_progress, &listing, &found, error))
     return FALSE;
   vf_progress_erase (progress);
-  if (n == 0) {
+  if (found.problems == 0) {
     vf_output_line (invocation->output, "%s: nothing is wrong", vf_store_path (store));
     return TRUE;
   }
-  g_autofree char *count = vf_output_count (n, "problem", NULL);
-  if (repair) {
-    vf_output_line (invocation->output, "%s: set %s aside", vf_store_path (store), count);
-    return TRUE;
-  }
-  return vf_error_set (error, VF_ERROR_DAMAGED,
-                       "%s: %s; 'venvfs fsck --repair' sets aside what is "
-                       "damaged",
-                       vf_store_path (store), count);
+  g_autofree char *count = vf_output_count (found.problems, "problem", NULL);
+  if (!repair)
+    return vf_error_set (error, VF_ERROR_DAMAGED,
+                         "%s: %s; 'venvfs fsck --repair' sets aside what is damaged",
+                         vf_store_path (store), count);
+  if (found.repaired < found.problems)
+    return vf_error_set (error, VF_ERROR_DAMAGED,
+                         "%s: %s, of which %" G_GUINT64_FORMAT " are repaired; 'venvfs create' "
+                         "with the same packages brings back what is missing, and 'venvfs gc' "
+                         "removes what nothing uses",
+                         vf_store_path (store), count, found.repaired);
+  vf_output_line (invocation->output, "%s: repaired %s", vf_store_path (store), count);
+  return TRUE;
 }
 
 extern const VfVerb vf_verb_fsck;
@@ -84,7 +88,8 @@ const VfVerb vf_verb_fsck = {
     .description =
         "Checks that everything in the store is what it says and refers to what is there.\n"
         "With --repair, damaged files go to trash/quarantine; what is missing then is\n"
-        "made anew when an environment is created from the same packages.",
+        "made anew when an environment is created from the same packages. The status is\n"
+        "1 as long as anything is wrong.",
     .examples = "  venvfs fsck               the structure, quick\n"
                 "  venvfs fsck --deep        the contents too\n"
                 "  venvfs fsck --repair",

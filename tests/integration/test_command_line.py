@@ -133,10 +133,14 @@ def test_fsck_finds_and_repairs_a_damaged_object(seeded_world):
     assert found.json["error"]["code"] == "damaged"
     relative = str(damaged.relative_to(world.store))
     assert relative in [problem["path"] for problem in found.json["result"]["problems"]]
-    world.venvfs("fsck", "--deep", "--repair")
+    rest = world.venvfs("fsck", "--deep", "--repair", check=1)
+    assert "5 problems, of which 3 are repaired" in rest.err  # the image and the environment wait for them
     assert not damaged.exists()
     world.venvfs("delete", "one")
     world.venvfs("create", "two", *create)
     assert damaged.read_bytes() == b"value = 12345\n"
+    assert world.venvfs("fsck", "--deep").out == f"{world.store}: nothing is wrong\n"
+    damaged.chmod(0o644)
+    assert world.venvfs("fsck", "--repair").out.endswith(f"{world.store}: repaired 1 problem\n")
     assert world.venvfs("export", "two", "out").status == 0
     assert (next(world.project.glob("out/lib/*/site-packages/lib.py"))).read_text() == "value = 12345\n"

@@ -64,7 +64,7 @@ test_indexes (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (renameat (fd, other, fd, image_path), ==, 0);
   g_autofree char *residue = object_path ("i residue");
   g_assert_cmpint (unlinkat (fd, residue, 0), ==, 0);
-  assert_problem (fixture, FALSE, image_path, "the content of 1 files");
+  assert_problem (fixture, FALSE, image_path, "the content of 1 of its files");
   g_strfreev (run_check (fixture, FALSE, TRUE));
   g_assert_true (store_has (fixture, image_path));
   damage (fixture, image_path, "nonsense");

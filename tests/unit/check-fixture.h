@@ -16,10 +16,11 @@ run_check (Fixture *fixture, gboolean deep, gboolean repair)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) lines = g_ptr_array_new ();
-  guint64 n = 99;
-  g_assert_true (vf_check (fixture->store, deep, repair, on_problem, NULL, lines, &n, &error));
+  VfCheckResult result;
+  g_assert_true (vf_check (fixture->store, deep, repair, on_problem, NULL, lines, &result, &error));
   g_assert_no_error (error);
-  g_assert_cmpuint (n, ==, lines->len);
+  g_assert_cmpuint (result.problems, ==, lines->len);
+  g_assert_cmpuint (result.repaired, <=, repair ? result.problems : 0);
   g_ptr_array_add (lines, NULL);
   return (char **)g_ptr_array_free (g_steal_pointer (&lines), FALSE);
 }

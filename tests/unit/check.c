@@ -40,13 +40,14 @@ test_it_cannot_run (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
-  guint64 n = 99;
+  VfCheckResult result = {99, 99};
   int fd = vf_store_fd (fixture->store);
   g_assert_cmpint (unlinkat (fd, "lock", 0), ==, 0);
   g_assert_cmpint (mkdirat (fd, "lock", 0700), ==, 0);
-  g_assert_false (vf_check (fixture->store, FALSE, FALSE, on_problem, NULL, lines, &n, &error));
+  g_assert_false (
+      vf_check (fixture->store, FALSE, FALSE, on_problem, NULL, lines, &result, &error));
   g_assert_error (error, VF_SYSTEM_ERROR, EISDIR);
-  g_assert_cmpuint (n, ==, 0);
+  g_assert_cmpuint (result.problems, ==, 0);
 }
 
 /* Lets the first file pass, and no other. */
@@ -61,12 +62,13 @@ test_cancelled (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
-  guint64 n = 99;
+  VfCheckResult result = {99, 99};
   add_object (fixture, "one");
   add_object (fixture, "two");
-  g_assert_false (vf_check (fixture->store, TRUE, FALSE, on_problem, one_file, lines, &n, &error));
+  g_assert_false (
+      vf_check (fixture->store, TRUE, FALSE, on_problem, one_file, lines, &result, &error));
   g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
-  g_assert_cmpuint (n, ==, 0);
+  g_assert_cmpuint (result.problems, ==, 0);
 }
 
 int
