@@ -103,10 +103,9 @@ vf_aside_settle (VfAside *aside)
 {
   GHashTableIter iter;
   gpointer id;
-  VfUpperNode dropped;
   g_hash_table_iter_init (&iter, aside->mirrored);
   while (g_hash_table_iter_next (&iter, NULL, &id))
-    vf_upper_forget (aside->overlay->upper, *(const guint64 *)id, 0, &dropped);
+    vf_upper_forget (aside->overlay->upper, *(const guint64 *)id, 0, NULL, NULL);
 }
 
 /* What an earlier time left there makes room. */

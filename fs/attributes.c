@@ -98,8 +98,7 @@ vf_entry_of_upper (VfOverlay *overlay, const VfUpperNode *upper, VfImage *image,
 void
 vf_forget_untold (VfOverlay *overlay, guint64 id, guint64 n)
 {
-  VfUpperNode dropped;
-  if (vf_upper_forget (overlay->upper, id, n, &dropped))
+  if (vf_upper_forget (overlay->upper, id, n, NULL, NULL))
     vf_descriptors_drop (overlay->descriptors, id);
 }
 
@@ -180,42 +179,25 @@ vf_overlay_lookup (VfOverlay *overlay, guint64 parent, const char *name, VfEntry
   return result < 0 ? result : vf_entry_of_child (overlay, &child, name, TRUE, out_entry);
 }
 
+/* TRUE if an object in work/ was the node's, which is nobody's now. */
 static gboolean
-is_orphan (const VfUpperNode *node)
-{
-  return (node->flags & VF_UPPER_ORPHAN) && (node->flags & VF_UPPER_PRESENT);
-}
-
-/* What has an object in work/ by its id goes together with that, or else another name of the file
- * could be looked up and removed in between, and would find its place in work/ taken. */
-static gboolean
-forget_unless_orphan (VfOverlay *overlay, guint64 id, guint64 n)
+forget_node (VfOverlay *overlay, guint64 id, guint64 n, VfUpperNode *out_node,
+             char out_name[VF_NAME_BYTES])
 {
   g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
-  VfUpperNode node;
-  if (!vf_upper_get (overlay->upper, id, &node))
-    return TRUE;
-  if (is_orphan (&node))
+  if (!vf_upper_forget (overlay->upper, id, n, out_node, out_name))
     return FALSE;
-  vf_forget_untold (overlay, id, n);
-  return TRUE;
+  vf_descriptors_drop (overlay->descriptors, id);
+  return (out_node->flags & VF_UPPER_ORPHAN) && (out_node->flags & VF_UPPER_PRESENT);
 }
 
 void
 vf_overlay_forget (VfOverlay *overlay, guint64 id, guint64 n)
 {
-  if (forget_unless_orphan (overlay, id, n))
-    return;
-  g_autoptr (GRWLockWriterLocker) locker = g_rw_lock_writer_locker_new (&overlay->tree);
-  VfUpperNode dropped;
-  if (!vf_upper_forget (overlay->upper, id, n, &dropped))
-    return;
-  vf_descriptors_drop (overlay->descriptors, id);
-  if (!is_orphan (&dropped))
-    return;
+  VfUpperNode node;
   char name[VF_NAME_BYTES];
-  vf_orphan_name (id, name);
-  vf_work_delete (overlay, name, (dropped.flags & VF_UPPER_DIRECTORY) != 0);
+  if (forget_node (overlay, id, n, &node, name))
+    vf_work_delete (overlay, name, (node.flags & VF_UPPER_DIRECTORY) != 0);
 }
 
 /* Only a stub may stay one: its bytes are the first of its object. */

@@ -184,13 +184,23 @@ vf_copyup_directory (VfOverlay *overlay, guint64 id)
   return 0;
 }
 
+/* What is work/@name now. One that only a switch has removed is not in the table yet. */
+static void
+record_orphan (VfOverlay *overlay, guint64 id, guint16 flags, const char *name)
+{
+  VfUpperNode orphan = {.id = id, .flags = VF_UPPER_ORPHAN | VF_UPPER_UNCOUNTED};
+  vf_upper_take (overlay->upper, &orphan, "", 0);
+  vf_upper_set (overlay->upper, id, flags, 0);
+  vf_upper_orphan (overlay->upper, id, name);
+}
+
 int
 vf_copyup_orphan (VfOverlay *overlay, guint64 id)
 {
   VfNode node;
   struct stat st;
   char name[VF_NAME_BYTES];
-  vf_orphan_name (id, name);
+  vf_temporary_name (overlay, name);
   int result = vf_node_resolve (overlay, id, &node);
   if (result < 0)
     return result;
@@ -201,7 +211,7 @@ vf_copyup_orphan (VfOverlay *overlay, guint64 id)
     unlinkat (overlay->work_fd, name, AT_REMOVEDIR);
     return result;
   }
-  vf_upper_set (overlay->upper, id, VF_UPPER_PRESENT, 0);
+  record_orphan (overlay, id, VF_UPPER_PRESENT | VF_UPPER_DIRECTORY, name);
   vf_upper_set_ino (overlay->upper, id, st.st_ino);
   return 0;
 }
@@ -336,16 +346,9 @@ place_copy (VfOverlay *overlay, guint64 id, const char *temporary, guint16 flags
   int lost = has_lost_its_place (overlay, &node);
   if (lost < 0)
     return lost;
-  if (lost) {
-    char name[VF_NAME_BYTES];
-    vf_orphan_name (id, name);
-    if (renameat (overlay->work_fd, temporary, overlay->work_fd, name) < 0)
-      return -errno;
-    /* One that only a switch has removed is not in the table. */
-    VfUpperNode orphan = {.id = id, .flags = VF_UPPER_ORPHAN | VF_UPPER_UNCOUNTED};
-    vf_upper_take (overlay->upper, &orphan, "", 0);
-    vf_upper_set (overlay->upper, id, flags, 0);
-  } else {
+  if (lost)
+    record_orphan (overlay, id, flags, temporary);
+  else {
     VfUpperNode made = {
         .id = id, .ino = st.st_ino, .flags = flags | VF_UPPER_UNCOUNTED | VF_UPPER_NEW_NAME};
     g_autoptr (VfDescriptor) directory = NULL;

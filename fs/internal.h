@@ -97,8 +97,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VfPlace, vf_place_clear)
 
 /* A reference to an O_PATH descriptor of a present directory. Holds: tree. */
 int vf_directory_open (VfOverlay *overlay, guint64 id, VfDescriptor **out_descriptor);
-/* "<id in hex>": an orphan's name in work/. */
-void vf_orphan_name (guint64 id, char out_name[VF_NAME_BYTES]);
 /* A name in work/ that nothing has. */
 void vf_temporary_name (VfOverlay *overlay, char out_name[VF_NAME_BYTES]);
 
@@ -225,7 +223,8 @@ int vf_take_away (VfOverlay *overlay, guint64 parent, int dir_fd, const char *na
                   const VfChild *child, gboolean whiteout);
 /* The name of a node that is only the image's is gone: remembered until the kernel forgets it. */
 void vf_lower_removed (VfOverlay *overlay, const VfChild *child);
-/* Deletes an object of work/, with the whiteouts in it if it is a directory. */
+/* Deletes an object of work/, with the whiteouts in it if it is a directory. Nobody else may know
+ * it any more, so no lock is needed. */
 void vf_work_delete (VfOverlay *overlay, const char *name, gboolean directory);
 
 /* ---- aside.c and bring-back.c. Both hold: tree writing */

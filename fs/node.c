@@ -90,12 +90,6 @@ vf_node_resolve_directory (VfOverlay *overlay, guint64 id, VfNode *out_node)
 }
 
 void
-vf_orphan_name (guint64 id, char out_name[VF_NAME_BYTES])
-{
-  g_snprintf (out_name, VF_NAME_BYTES, "%016" G_GINT64_MODIFIER "x", id);
-}
-
-void
 vf_temporary_name (VfOverlay *overlay, char out_name[VF_NAME_BYTES])
 {
   g_snprintf (out_name, VF_NAME_BYTES, "new-%d", g_atomic_int_add (&overlay->last_temporary, 1));
@@ -174,7 +168,6 @@ vf_place_find (VfOverlay *overlay, const VfNode *node, VfPlace *out_place)
   }
   if (upper.flags & VF_UPPER_ORPHAN) {
     out_place->dir_fd = overlay->work_fd;
-    vf_orphan_name (upper.id, out_place->name);
     return 0;
   }
   int result = vf_directory_open (overlay, upper.parent, &out_place->directory);

@@ -153,32 +153,33 @@ open_end (VfOverlay *overlay, End *end)
   return result < 0 ? result : vf_directory_open (overlay, end->parent, &end->directory);
 }
 
-/* The file that stands at the target keeps a name in work/ if the kernel remembers it. */
+/* The file that stands at the target keeps a name in work/ if the kernel remembers it; @out_name is
+ * empty if not. */
 static int
-keep_target (VfOverlay *overlay, const Move *move, gboolean *out_linked)
+keep_target (VfOverlay *overlay, const Move *move, char out_name[VF_NAME_BYTES])
 {
   const End *to = &move->to;
-  *out_linked = FALSE;
-  char name[VF_NAME_BYTES];
-  vf_orphan_name (to->child.id, name);
+  out_name[0] = '\0';
   if (!vf_upper_is_remembered (overlay->upper, to->child.id) ||
       !vf_upper_stands_at (overlay->upper, to->child.id, to->parent, to->name))
     return 0;
+  char name[VF_NAME_BYTES];
+  vf_temporary_name (overlay, name);
   if (linkat (to->directory->fd, to->name, overlay->work_fd, name, 0) < 0)
     return -errno;
-  *out_linked = TRUE;
+  strcpy (out_name, name);
   return 0;
 }
 
 /* The target's record, once its name stands for something else. */
 static void
-settle_target (VfOverlay *overlay, const Move *move, gboolean linked)
+settle_target (VfOverlay *overlay, const Move *move, const char *kept)
 {
   const VfChild *target = &move->to.child;
   if (!child_is_present (target))
     vf_lower_removed (overlay, target);
-  else if (linked)
-    vf_upper_orphan (overlay->upper, target->id);
+  else if (kept[0] != '\0')
+    vf_upper_orphan (overlay->upper, target->id, kept);
   else if (!target->directory && !vf_upper_is_remembered (overlay->upper, target->id)) {
     vf_descriptors_drop (overlay->descriptors, target->id);
     vf_upper_remove (overlay->upper, target->id);
@@ -228,21 +229,19 @@ static int
 replace (VfOverlay *overlay, Move *move)
 {
   End *from = &move->from, *to = &move->to;
-  gboolean linked = FALSE;
+  char kept[VF_NAME_BYTES] = "";
   int result = 0;
   if (to->exists && child_is_present (&to->child))
-    result = keep_target (overlay, move, &linked);
+    result = keep_target (overlay, move, kept);
   if (result == 0)
     result = rename_object (overlay, move);
   if (result < 0) {
-    char name[VF_NAME_BYTES];
-    vf_orphan_name (to->child.id, name);
-    if (linked)
-      unlinkat (overlay->work_fd, name, 0);
+    if (kept[0] != '\0')
+      unlinkat (overlay->work_fd, kept, 0);
     return result;
   }
   if (to->exists) {
-    settle_target (overlay, move, linked);
+    settle_target (overlay, move, kept);
     vf_directory_lost (overlay, to->parent, to->name, to->child.below, to->child.directory);
   }
   move_record (overlay, from, to);

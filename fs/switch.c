@@ -165,9 +165,8 @@ compare_directory (Switch *change, const VfNode *node, const VfChild *child, con
     vf_upper_take (change->overlay->upper, &child->upper, from->name, 0);
   VfNode below = vf_node_of_child (child);
   int result = compare (change, &below, to, path);
-  VfUpperNode dropped;
   if (present)
-    vf_upper_forget (change->overlay->upper, child->id, 0, &dropped);
+    vf_upper_forget (change->overlay->upper, child->id, 0, NULL, NULL);
   return result;
 }
 

@@ -310,14 +310,14 @@ vf_upper_move (VfUpper *upper, guint64 id, guint64 parent, const char *name)
 }
 
 void
-vf_upper_orphan (VfUpper *upper, guint64 id)
+vf_upper_orphan (VfUpper *upper, guint64 id, const char *work_name)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upper->lock);
   Record *record = record_find (upper, id);
   if (!record)
     return;
   g_autoptr (GArray) twins = find_twins (upper, record);
-  record_move (upper, record, 0, "", record->flags | VF_UPPER_ORPHAN);
+  record_move (upper, record, 0, work_name, record->flags | VF_UPPER_ORPHAN);
   orphan_twins (upper, twins);
 }
 
@@ -336,7 +336,8 @@ vf_upper_remove (VfUpper *upper, guint64 id)
 }
 
 gboolean
-vf_upper_forget (VfUpper *upper, guint64 id, guint64 n_lookups, VfUpperNode *out_node)
+vf_upper_forget (VfUpper *upper, guint64 id, guint64 n_lookups, VfUpperNode *out_node,
+                 char out_name[VF_NAME_BYTES])
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upper->lock);
   Record *record = record_find (upper, id);
@@ -345,7 +346,10 @@ vf_upper_forget (VfUpper *upper, guint64 id, guint64 n_lookups, VfUpperNode *out
   if (n_lookups > record->n_lookups)
     record->flags &= (guint16)~VF_UPPER_UNCOUNTED;
   record->n_lookups -= MIN (n_lookups, record->n_lookups);
-  node_fill (record, out_node);
+  if (out_node)
+    node_fill (record, out_node);
+  if (out_name)
+    g_strlcpy (out_name, record->name, VF_NAME_BYTES);
   record_settle (upper, record);
   return record_find (upper, id) == NULL;
 }

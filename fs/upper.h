@@ -26,7 +26,7 @@ G_BEGIN_DECLS
 
 typedef enum {
   VF_UPPER_PRESENT = 1 << 0, /* an object stands in the upper, or in work/ for an orphan */
-  VF_UPPER_ORPHAN = 1 << 1,  /* the name is gone; PRESENT: the object is work/<id in hex> */
+  VF_UPPER_ORPHAN = 1 << 1,  /* the name is gone; PRESENT: the object is in work/ */
   VF_UPPER_STUB = 1 << 2,    /* the content is still the store's (user.venvfs.digest) */
   VF_UPPER_DIRECTORY = 1 << 3,
   VF_UPPER_UNCOUNTED = 1 << 4, /* see above */
@@ -49,8 +49,8 @@ VfUpper *vf_upper_new (void);
 void vf_upper_free (VfUpper *upper);
 
 gboolean vf_upper_get (VfUpper *upper, guint64 id, VfUpperNode *out_node);
-/* Where it stands; FALSE when it is not in the table. @out_name is empty for the root and orphans.
- */
+/* Where it stands; FALSE when it is not in the table. @out_name is empty for the root, and an
+ * orphan's the name of its object in work/. */
 gboolean
 vf_upper_place (VfUpper *upper, guint64 id, VfUpperNode *out_node, char out_name[VF_NAME_BYTES]);
 /* TRUE if @id is in the table and stands at exactly this place. A directory goes by two ids after
@@ -71,11 +71,14 @@ guint64 vf_upper_find_unmarked (VfUpper *upper, guint64 ino);
 gboolean vf_upper_is_remembered (VfUpper *upper, guint64 id);
 void vf_upper_pin (VfUpper *upper, guint64 id, guint16 pinned);
 void vf_upper_move (VfUpper *upper, guint64 id, guint64 parent, const char *name);
-void vf_upper_orphan (VfUpper *upper, guint64 id);
+/* @work_name: of its object in work/, empty if it has none. */
+void vf_upper_orphan (VfUpper *upper, guint64 id, const char *work_name);
 /* Takes the record away at once. */
 void vf_upper_remove (VfUpper *upper, guint64 id);
-/* TRUE if that was the last of it: the record, copied to @out_node, is gone. */
-gboolean vf_upper_forget (VfUpper *upper, guint64 id, guint64 n_lookups, VfUpperNode *out_node);
+/* TRUE if that was the last of it: the record, of which @out_node and @out_name (as of
+ * vf_upper_place, each may be NULL) are copies, is gone. */
+gboolean vf_upper_forget (VfUpper *upper, guint64 id, guint64 n_lookups, VfUpperNode *out_node,
+                          char out_name[VF_NAME_BYTES]);
 
 /* The number of directories in a directory, as far as it was ever counted; -1 otherwise. */
 gint32 vf_upper_n_directories (VfUpper *upper, guint64 id);

@@ -1,7 +1,7 @@
 /* Taking names away: whiteouts, and what becomes of objects whose name is gone.
  *
  * An object that the kernel still remembers (it may be open, mapped, or somebody's working
- * directory) moves to work/ under its id and is deleted when the kernel forgets it. Every step here
+ * directory) moves to work/ and is deleted when the kernel forgets it. Every step here
  * leaves the tree seen through the mount either as before or as after, whenever the daemon is
  * killed: a whiteout is made in work/ and exchanged with what it replaces.
  *
@@ -113,17 +113,14 @@ vf_take_away (VfOverlay *overlay, guint64 parent, int dir_fd, const char *name,
     if (unlinkat (dir_fd, name, 0) < 0)
       return -errno;
   } else {
-    if (keep)
-      vf_orphan_name (child->id, work_name);
-    else
-      vf_temporary_name (overlay, work_name);
+    vf_temporary_name (overlay, work_name);
     int result = move_to_work (overlay, dir_fd, name, work_name, whiteout);
     if (result < 0)
       return result;
   }
   /* With the whiteouts in it: nobody waits for it to be forgotten. */
   if (keep) {
-    vf_upper_orphan (overlay->upper, child->id);
+    vf_upper_orphan (overlay->upper, child->id, work_name);
     return 0;
   }
   if (whiteout || child->directory)

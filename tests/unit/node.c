@@ -59,14 +59,6 @@ test_depth (Fixture *fixture, gconstpointer user_data)
 }
 
 static void
-test_orphan_names (void)
-{
-  char name[VF_NAME_BYTES];
-  vf_orphan_name (VF_UPPER_BORN_BIT | 0xab, name);
-  g_assert_cmpstr (name, ==, "40000000000000ab");
-}
-
-static void
 test_images_are_numbered (Fixture *fixture, gconstpointer user_data)
 {
   VfDigest none;
@@ -83,7 +75,6 @@ int
 main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/node/orphan-names", test_orphan_names);
   FIXTURE_TEST ("/node/node", test_resolves);
   FIXTURE_TEST ("/node/renames", test_places_follow_renames);
   FIXTURE_TEST ("/node/depth", test_depth);

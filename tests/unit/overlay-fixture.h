@@ -171,6 +171,17 @@ text_of (Fixture *fixture, guint64 id)
 }
 
 /* Nothing is under way; what whiteouts are names of is all that stays. */
+/* Where the object of @id is, whose name is gone. */
+static inline char *
+orphan_path (Fixture *fixture, guint64 id)
+{
+  VfUpperNode node;
+  char name[VF_NAME_BYTES];
+  g_assert_true (vf_upper_place (fixture->overlay->upper, id, &node, name));
+  g_assert_cmpuint (node.flags & VF_UPPER_ORPHAN, !=, 0);
+  return g_strconcat ("work/", name, NULL);
+}
+
 static inline void
 assert_work_is_empty (Fixture *fixture)
 {

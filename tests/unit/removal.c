@@ -57,9 +57,7 @@ test_merged_directory (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (vf_overlay_rmdir (overlay, dir, "sub"), ==, 0);
   g_assert_true (disk_has_whiteout (fixture, "upper/dir/sub"));
   /* Somebody may still be in it. */
-  char name[VF_NAME_BYTES];
-  vf_orphan_name (sub, name);
-  g_autofree char *orphan = g_strconcat ("work/", name, NULL);
+  g_autofree char *orphan = orphan_path (fixture, sub);
   g_assert_true (disk_has (fixture, orphan));
   assert_names (fixture, sub, "");
   VfEntry entry;

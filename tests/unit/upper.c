@@ -18,13 +18,15 @@ test_lives_as_long_as_it_is_looked_up (void)
   VfUpperNode node;
   take (upper, C, VF_UPPER_ROOT, "file", VF_UPPER_PRESENT, 1);
   take (upper, C, VF_UPPER_ROOT, "file", VF_UPPER_PRESENT, 2);
-  g_assert_false (vf_upper_forget (upper, C, 2, &node));
+  g_assert_false (vf_upper_forget (upper, C, 2, NULL, NULL));
   g_assert_true (vf_upper_is_remembered (upper, C));
-  g_assert_true (vf_upper_forget (upper, C, 1, &node));
+  char name[VF_NAME_BYTES];
+  g_assert_true (vf_upper_forget (upper, C, 1, &node, name));
   g_assert_cmpuint (node.id, ==, C);
+  g_assert_cmpstr (name, ==, "file");
   g_assert_false (vf_upper_get (upper, C, &node));
-  g_assert_false (vf_upper_forget (upper, C, 1, &node));
-  g_assert_false (vf_upper_forget (upper, VF_UPPER_ROOT, 100, &node));
+  g_assert_false (vf_upper_forget (upper, C, 1, NULL, NULL));
+  g_assert_false (vf_upper_forget (upper, VF_UPPER_ROOT, 100, NULL, NULL));
   g_assert_cmpuint (vf_upper_n_nodes (upper), ==, 1);
   vf_upper_free (upper);
 }
@@ -34,15 +36,14 @@ static void
 test_parent_outlives_its_lookups (void)
 {
   VfUpper *upper = vf_upper_new ();
-  VfUpperNode node;
   take (upper, A, VF_UPPER_ROOT, "a", VF_UPPER_PRESENT | VF_UPPER_DIRECTORY, 1);
   take (upper, B, A, "b", VF_UPPER_PRESENT | VF_UPPER_DIRECTORY, 1);
   take (upper, C, B, "file", VF_UPPER_PRESENT, 1);
-  g_assert_false (vf_upper_forget (upper, A, 1, &node));
-  g_assert_false (vf_upper_forget (upper, B, 1, &node));
+  g_assert_false (vf_upper_forget (upper, A, 1, NULL, NULL));
+  g_assert_false (vf_upper_forget (upper, B, 1, NULL, NULL));
   g_assert_true (vf_upper_stands_at (upper, C, B, "file"));
   g_assert_cmpuint (vf_upper_n_nodes (upper), ==, 4);
-  g_assert_true (vf_upper_forget (upper, C, 1, &node));
+  g_assert_true (vf_upper_forget (upper, C, 1, NULL, NULL));
   g_assert_cmpuint (vf_upper_n_nodes (upper), ==, 1);
   vf_upper_free (upper);
 }
@@ -51,14 +52,13 @@ static void
 test_uncounted_goes_with_the_great_forget (void)
 {
   VfUpper *upper = vf_upper_new ();
-  VfUpperNode node;
   take (upper, 77, VF_UPPER_ROOT, "f", VF_UPPER_PRESENT | VF_UPPER_UNCOUNTED, 0);
   take (upper, 77, VF_UPPER_ROOT, "f", VF_UPPER_PRESENT, 2);
   /* One lookup that came to nothing. */
-  g_assert_false (vf_upper_forget (upper, 77, 1, &node));
+  g_assert_false (vf_upper_forget (upper, 77, 1, NULL, NULL));
   g_assert_true (vf_upper_is_remembered (upper, 77));
   /* The rest, and the one from when it was the image's. */
-  g_assert_true (vf_upper_forget (upper, 77, 2, &node));
+  g_assert_true (vf_upper_forget (upper, 77, 2, NULL, NULL));
   vf_upper_free (upper);
 }
 
@@ -76,8 +76,9 @@ test_moves (void)
   g_assert_cmpstr (name, ==, "elsewhere");
   /* Nothing held A any more. */
   g_assert_false (vf_upper_get (upper, A, &node));
-  vf_upper_orphan (upper, C);
-  g_assert_true (vf_upper_get (upper, C, &node));
+  vf_upper_orphan (upper, C, "new-1");
+  g_assert_true (vf_upper_place (upper, C, &node, name));
+  g_assert_cmpstr (name, ==, "new-1");
   g_assert_cmpuint (node.parent, ==, 0);
   g_assert_cmpuint (node.flags, ==, VF_UPPER_PRESENT | VF_UPPER_ORPHAN);
   vf_upper_free (upper);
@@ -87,11 +88,10 @@ static void
 test_unmarked_is_kept (void)
 {
   VfUpper *upper = vf_upper_new ();
-  VfUpperNode node;
   take (upper, 90, VF_UPPER_ROOT, "link", VF_UPPER_PRESENT, 1);
   vf_upper_set_ino (upper, 90, 4711);
   vf_upper_keep_unmarked (upper, 90);
-  g_assert_false (vf_upper_forget (upper, 90, 1, &node));
+  g_assert_false (vf_upper_forget (upper, 90, 1, NULL, NULL));
   g_assert_cmpuint (vf_upper_find_unmarked (upper, 4711), ==, 90);
   vf_upper_remove (upper, 90);
   g_assert_cmpuint (vf_upper_find_unmarked (upper, 4711), ==, 0);
@@ -131,7 +131,7 @@ test_a_directory_with_two_ids (void)
   VfUpperNode node;
   vf_upper_move (upper, A, VF_UPPER_ROOT, "moved");
   g_assert_true (vf_upper_stands_at (upper, B, VF_UPPER_ROOT, "moved"));
-  vf_upper_orphan (upper, B);
+  vf_upper_orphan (upper, B, "");
   g_assert_true (vf_upper_get (upper, A, &node));
   g_assert_cmpuint (node.flags, ==, VF_UPPER_ORPHAN | VF_UPPER_DIRECTORY);
   vf_upper_set_n_directories (upper, A, 3);

@@ -68,18 +68,14 @@ test_keeps_what_is_remembered (Fixture *fixture, gconstpointer user_data)
 {
   guint64 root = VF_IMAGE_ROOT_ID;
   guint64 one = make_file (fixture, root, "one", "1"), two = make_file (fixture, root, "two", "2");
-  char name[VF_NAME_BYTES];
   vf_overlay_forget (fixture->overlay, one, 1);
   g_assert_cmpint (vf_overlay_unlink (fixture->overlay, root, "one"), ==, 0);
+  assert_work_is_empty (fixture);
   g_assert_cmpint (vf_overlay_unlink (fixture->overlay, root, "two"), ==, 0);
-  vf_orphan_name (one, name);
-  g_autofree char *one_path = g_strconcat ("work/", name, NULL);
-  vf_orphan_name (two, name);
-  g_autofree char *two_path = g_strconcat ("work/", name, NULL);
-  g_assert_false (disk_has (fixture, one_path));
+  g_autofree char *two_path = orphan_path (fixture, two);
   g_assert_true (disk_has (fixture, two_path));
   vf_overlay_forget (fixture->overlay, two, 1);
-  g_assert_false (disk_has (fixture, two_path));
+  assert_work_is_empty (fixture);
 }
 
 int
