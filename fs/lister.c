@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "layers/io.h"
@@ -153,4 +154,13 @@ vf_lister_list (VfLister *lister, const char *path)
                                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   while (fd >= 0 && getdents64 (fd, lister->buffer, LIST_BYTES) > 0)
     ;
+}
+
+void
+vf_lister_look_up (VfLister *lister, const char *path)
+{
+  g_autofree char *below = g_build_filename (lister->mount_name, path, NULL);
+  struct stat st;
+  if (lister->is_safe)
+    fstatat (lister->parent_fd, below, &st, AT_SYMLINK_NOFOLLOW);
 }

@@ -32,5 +32,7 @@ void vf_lister_queue (VfLister *lister, guint32 number);
 void vf_lister_wake (VfLister *lister);
 /* Lists a directory of the mount, if it can be. In the lister's thread. */
 void vf_lister_list (VfLister *lister, const char *path);
+/* Looks whether there is something by that path. In the lister's thread. */
+void vf_lister_look_up (VfLister *lister, const char *path);
 
 G_END_DECLS

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* For ever: the daemon is the only writer. In seconds; the kernel counts it in jiffies. */
@@ -369,6 +370,8 @@ operation_ioctl (fuse_req_t req, fuse_ino_t id, unsigned command, void *argument
                  struct fuse_file_info *info, unsigned flags, const void *in, size_t in_size,
                  size_t out_size)
 {
+  if (command == TCGETS)
+    vf_prefetch_opened (vf_request_session (req)->prefetch, id);
   fuse_reply_err (req, ENOTTY);
 }
 

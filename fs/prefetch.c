@@ -16,6 +16,7 @@
 #define GROUP_BIT     (G_GUINT64_CONSTANT (1) << 32)
 #define CACHE_NAME    "__pycache__"
 #define PROBE_PREFIX  "__init__."
+#define PROBES_MAX    4         /* names by which an `__init__` is looked for in vain */
 #define FEW           3         /* modules for which it is not worth the while */
 #define MODULE_BYTES  (1 << 20) /* larger ones are read as they are needed */
 #define PUSH_BYTES    (1 << 20) /* at a time */
@@ -28,6 +29,7 @@ typedef struct {
    * one that was. */
   guint64 *shown;
   guint64 *pushed; /* files whose pages may be the image's though they were never shown */
+  guint64 *opened; /* modules that were noted when somebody opened them */
   guint64 words[];
 } Nodes;
 
@@ -37,6 +39,8 @@ struct VfPrefetch {
   VfLister *lister;     /* owned; NULL: off */
   VfLearning *learning; /* owned */
   char *prefix;         /* of the names of hidden directories */
+
+  char *probes[PROBES_MAX]; /* of imports in vain, as met; owned, each set once, atomically */
 
   guint32 last;       /* the directory that was touched last; atomic */
   guint32 last_group; /* its group; atomic */
@@ -74,9 +78,10 @@ nodes_get (VfPrefetch *prefetch)
   if (nodes)
     return nodes;
   gsize n_words = vf_image_n_nodes (prefetch->image) / BITS_PER_WORD + 1;
-  nodes = g_malloc0 (sizeof *nodes + 2 * n_words * sizeof *nodes->words);
+  nodes = g_malloc0 (sizeof *nodes + 3 * n_words * sizeof *nodes->words);
   nodes->shown = nodes->words;
   nodes->pushed = nodes->words + n_words;
+  nodes->opened = nodes->words + 2 * n_words;
   if (g_atomic_pointer_compare_and_exchange (&prefetch->nodes, NULL, nodes))
     return nodes;
   g_free (nodes);
@@ -151,12 +156,40 @@ vf_prefetch_found (VfPrefetch *prefetch, const char *name, const VfEntry *entry)
 }
 
 void
+vf_prefetch_opened (VfPrefetch *prefetch, guint64 id)
+{
+  VfImageNode node;
+  if (!prefetch->lister || (id & VF_UPPER_BORN_BIT) ||
+      vf_image_find (prefetch->image, id, &node) < 0 || node.type != VF_NODE_FILE ||
+      !is_module (node.name) || !bit_get (nodes_get (prefetch)->shown, node.parent) ||
+      bit_change (nodes_get (prefetch)->opened, node.index, TRUE))
+    return;
+  note (prefetch, &node, 0, node.size);
+}
+
+static void
+remember_probe (VfPrefetch *prefetch, const char *name)
+{
+  for (guint i = 0; i < PROBES_MAX; i++) {
+    const char *probe = g_atomic_pointer_get (&prefetch->probes[i]);
+    g_autofree char *copy = probe ? NULL : g_strdup (name);
+    if (copy && g_atomic_pointer_compare_and_exchange (&prefetch->probes[i], NULL, copy)) {
+      copy = NULL;
+      return;
+    }
+    if (g_str_equal (g_atomic_pointer_get (&prefetch->probes[i]), name))
+      return;
+  }
+}
+
+void
 vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name)
 {
   VfImageNode package, cache;
   if (!prefetch->lister || !g_str_has_prefix (name, PROBE_PREFIX) ||
       vf_image_find (prefetch->image, parent, &package) < 0)
     return;
+  remember_probe (prefetch, name);
   if (vf_image_lookup (prefetch->image, package.index, CACHE_NAME, strlen (CACHE_NAME), &cache) ==
           0 &&
       cache.type == VF_NODE_DIRECTORY)
@@ -214,6 +247,20 @@ list_real (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *directory)
     vf_lister_list (lister, path);
 }
 
+/* Makes known by which names there is no `__init__`. */
+static void
+miss_probes (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *package)
+{
+  g_autofree char *path = vf_image_path_of (prefetch->image, package);
+  const char *probe;
+  for (guint i = 0; path && i < PROBES_MAX; i++) {
+    if (!(probe = g_atomic_pointer_get (&prefetch->probes[i])))
+      return;
+    g_autofree char *name = g_build_filename (path, probe, NULL);
+    vf_lister_look_up (lister, name);
+  }
+}
+
 /* Makes the names in a directory known, and, if it is a cache, before that those in the one that
  * holds it. */
 static void
@@ -223,8 +270,10 @@ list_package (VfPrefetch *prefetch, VfLister *lister, guint32 directory)
   if (vf_image_get (prefetch->image, directory, &node) < 0)
     return;
   if (strcmp (node.name, CACHE_NAME) == 0 &&
-      vf_image_get (prefetch->image, node.parent, &package) == 0)
+      vf_image_get (prefetch->image, node.parent, &package) == 0) {
     list_real (prefetch, lister, &package);
+    miss_probes (prefetch, lister, &package);
+  }
   list_real (prefetch, lister, &node);
 }
 
@@ -259,9 +308,11 @@ list_for (VfLister *lister, guint32 directory, gpointer user_data)
   g_autoptr (VfProfile) profile = vf_learning_profile (prefetch->learning);
   guint32 group = vf_profile_group_of (prefetch->image, directory);
   VfImageNode node;
-  if (!list_group (prefetch, lister, profile, group, directory) &&
-      vf_image_get (prefetch->image, directory, &node) == 0 && node.n_children >= FEW)
-    list_hidden (prefetch, lister, directory);
+  if (list_group (prefetch, lister, profile, group, directory) ||
+      vf_image_get (prefetch->image, directory, &node) < 0 || node.n_children < FEW)
+    return;
+  list_hidden (prefetch, lister, directory);
+  list_package (prefetch, lister, directory);
 }
 
 static void
@@ -436,6 +487,8 @@ vf_prefetch_free (VfPrefetch *prefetch)
   vf_learning_free (prefetch->learning);
   g_hash_table_unref (prefetch->groups);
   g_mutex_clear (&prefetch->gate);
+  for (guint i = 0; i < PROBES_MAX; i++)
+    g_free (prefetch->probes[i]);
   g_free (prefetch->nodes);
   g_free (prefetch->prefix);
   vf_image_unref (prefetch->image);

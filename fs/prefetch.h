@@ -2,8 +2,10 @@
  *
  * A first import over FUSE waits thousands of times for one small READ. When something is imported,
  * what imports of this image read below that top directory before (layers/profile.h), or, if
- * nothing is known, all compiled modules of this directory, is pushed with FUSE_NOTIFY_STORE. What
- * an import had to read all the same is remembered.
+ * nothing is known, all compiled modules of this directory, is pushed with FUSE_NOTIFY_STORE. Then
+ * the real directories are listed, so that the kernel knows the names, and where what will be
+ * imported is known, the names by which there is no `__init__` as well. What an import read or
+ * opened is remembered.
  *
  * That something is imported shows in what only an import does: Python looks in a package for an
  * `__init__` that is an extension module, by several names and mostly in vain, before it looks for
@@ -43,6 +45,9 @@ void vf_prefetch_free (VfPrefetch *prefetch);
 void vf_prefetch_show (VfPrefetch *prefetch, const VfEntry *entry);
 /* Somebody looked up @name and found @entry. Before vf_prefetch_show() of it. */
 void vf_prefetch_found (VfPrefetch *prefetch, const char *name, const VfEntry *entry);
+/* Somebody asked whether @id is a terminal, as Python up to 3.13 does of each file that it opens.
+ * What is in the page cache already, names included, is read without any other request. */
+void vf_prefetch_opened (VfPrefetch *prefetch, guint64 id);
 /* Somebody looked up @name in @parent, and there was none. */
 void vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name);
 /* Somebody reads: @size bytes at @offset were asked for. */

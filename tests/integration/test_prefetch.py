@@ -20,13 +20,14 @@ pytestmark = pytest.mark.usefixtures("mountable")
 def imported(world):
     """An environment "proj" of one package of many modules, and how to import all of it."""
     files = {f"many/m{i}.py": f"value = {i}\n" + f"text = {str(i) * 3000!r}\n" for i in range(N)}
+    files.update({f"many/sub/{name}.py": "" for name in ("__init__", "a", "b", "c")})
     files["many/__init__.py"] = "".join(f"from many import m{i}\n" for i in range(N))
     write_wheel(world.wheelhouse, "many", "1", files)
     world.templates.fill_store(world, "proj with many", lambda: world.venvfs(
         "create", "proj", "--python", world.python.path, "--without-pip", "many"))
 
     def run(place, program="import many; print(sum(getattr(many, f'm{i}').value for i in range(%d)))" % N):
-        done = world.run(place / "bin" / "python", "-I", "-c", program)
+        done = world.run(place / "bin" / "python", "-I", "-c", f"import many.sub.a, many.sub.b, many.sub.c\n{program}")
         return done.out.strip()
 
     return run
@@ -123,6 +124,31 @@ def test_an_import_teaches_what_to_push(world, imported):
     contents = [(cache / name).read_bytes() for name in names]
     assert len(contents) == N and all(contents)
     assert requests(world)["READ"] == before
+
+
+@pytest.mark.parametrize("learnt", [False, True], ids=["unknown", "known"])
+def test_names_are_known_beforehand(world, imported, learnt):
+    """Those of the package that an import has begun with; and of all that it will import, where that
+    is known, also those by which there is nothing."""
+    place = mount(world, "proj")
+    cache = cache_of(world, place)
+    names = sorted(os.listdir(cache))
+    if learnt:
+        imported(place)
+    world.venvfs("umount", place)
+    if learnt:
+        wait_for(lambda: profiles(world))
+
+    place = mount(world, "proj")
+    trigger(world, cache)
+    before = requests(world)["LOOKUP"]
+    for name in names:
+        os.lstat(cache / name)
+    assert requests(world)["LOOKUP"] == before
+    (cache.parent / "sub").lstat()
+    before = requests(world)["LOOKUP"]
+    assert not (cache.parent / "sub" / "__init__.none.so").exists()
+    assert (requests(world)["LOOKUP"] == before) == learnt
 
 
 @pytest.mark.parametrize("learnt", [False, True], ids=["unknown", "known"])

@@ -27,6 +27,8 @@ work (VfLister *lister, guint32 number, gpointer user_data)
   World *world = user_data;
   vf_lister_list (lister, "sub");
   vf_lister_list (lister, "absent");
+  vf_lister_look_up (lister, "sub");
+  vf_lister_look_up (lister, "absent");
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&world->lock);
   g_array_append_val (world->numbers, number);
   world->thread = gettid ();
