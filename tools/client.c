@@ -188,7 +188,8 @@ try_to_reach (int dir_fd, gboolean start, GDBusConnection **out_connection, GErr
     g_autoptr (GError) cause = NULL;
     *out_connection = greet (fd, &cause);
     if (*out_connection == NULL && g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
-      return vf_error_set (error, VF_ERROR_BUSY, "daemon: does not answer");
+      return vf_error_set (error, VF_ERROR_BUSY,
+                           "daemon: does not answer; end the process venvfsd, and try again");
     return TRUE;
   }
   if (errno != ENOENT && errno != ECONNREFUSED)
@@ -230,14 +231,14 @@ vf_client_free (VfClient *client)
   g_free (client);
 }
 
-/* The caller owns the answer. */
+/* The caller owns the answer, which is of @type. */
 static GVariant *
 client_call (VfClient *client, const char *interface, const char *method, GVariant *parameters,
-             GUnixFDList *fds, GError **error)
+             const char *type, GUnixFDList *fds, GError **error)
 {
   GError *cause = NULL;
   GVariant *answer = g_dbus_connection_call_with_unix_fd_list_sync (
-      client->connection, NULL, VF_WIRE_PATH, interface, method, parameters, NULL,
+      client->connection, NULL, VF_WIRE_PATH, interface, method, parameters, G_VARIANT_TYPE (type),
       G_DBUS_CALL_FLAGS_NONE, CALL_MSEC, fds, NULL, NULL, &cause);
   if (answer != NULL)
     return answer;
@@ -259,6 +260,8 @@ vf_client_mount (VfClient *client, const VfClientMount *mount, GError **error)
   for (gsize i = 0; i < G_N_ELEMENTS (order); i++)
     if (g_unix_fd_list_append (fds, order[i], error) < 0)
       return FALSE;
+  if (mount->work_fd > 0 && g_unix_fd_list_append (fds, mount->work_fd, error) < 0)
+    return FALSE;
   GVariantDict options;
   g_variant_dict_init (&options, NULL);
   g_variant_dict_insert (&options, "version", "s", VF_VERSION);
@@ -268,16 +271,12 @@ vf_client_mount (VfClient *client, const VfClientMount *mount, GError **error)
   g_variant_dict_insert (&options, "mount_point", "s", mount->mount_point);
   g_variant_dict_insert (&options, "image", "s", mount->image);
   g_variant_dict_insert (&options, "device", "t", mount->device);
-  if (mount->work_fd > 0) {
-    int handle = g_unix_fd_list_append (fds, mount->work_fd, error);
-    if (handle < 0)
-      return FALSE;
-    g_variant_dict_insert (&options, "work", "h", handle);
-  }
+  if (mount->work_fd > 0)
+    g_variant_dict_insert (&options, "work", "h", (gint32)G_N_ELEMENTS (order));
   g_variant_dict_insert (&options, "generation", "u", mount->generation);
   g_autoptr (GVariant) answer = client_call (
       client, VF_WIRE_INTERFACE, "Mount",
-      g_variant_new ("(hhhh@a{sv})", 0, 1, 2, 3, g_variant_dict_end (&options)), fds, error);
+      g_variant_new ("(hhhh@a{sv})", 0, 1, 2, 3, g_variant_dict_end (&options)), "()", fds, error);
   return answer != NULL;
 }
 
@@ -295,14 +294,11 @@ vf_client_switch (VfClient *client, const VfClientSwitch *wanted, GError **error
       client_call (client, VF_WIRE_INTERFACE, "SwitchImage",
                    g_variant_new ("(ts@a{sv})", (guint64)wanted->device, wanted->image,
                                   g_variant_dict_end (&options)),
-                   NULL, error);
+                   "(aay)", NULL, error);
   if (answer == NULL)
     return NULL;
-  char **hidden = NULL;
-  if (g_variant_is_of_type (answer, G_VARIANT_TYPE ("(aay)")))
-    g_variant_get (answer, "(^aay)", &hidden);
-  else
-    vf_error_set (error, VF_ERROR_FAILED, "daemon: answers what this version does not know");
+  char **hidden;
+  g_variant_get (answer, "(^aay)", &hidden);
   return hidden;
 }
 
@@ -320,13 +316,10 @@ vf_live_mount_free (VfLiveMount *mount)
 GPtrArray *
 vf_client_list (VfClient *client, GError **error)
 {
-  g_autoptr (GVariant) answer = client_call (client, VF_WIRE_INTERFACE, "List", NULL, NULL, error);
+  g_autoptr (GVariant) answer =
+      client_call (client, VF_WIRE_INTERFACE, "List", NULL, "(aa{sv})", NULL, error);
   if (answer == NULL)
     return NULL;
-  if (!g_variant_is_of_type (answer, G_VARIANT_TYPE ("(aa{sv})"))) {
-    vf_error_set (error, VF_ERROR_FAILED, "daemon: answers what this version does not know");
-    return NULL;
-  }
   GPtrArray *mounts = g_ptr_array_new_with_free_func ((GDestroyNotify)vf_live_mount_free);
   g_autoptr (GVariantIter) iter = NULL;
   g_variant_get (answer, "(aa{sv})", &iter);
@@ -352,10 +345,12 @@ vf_client_version (VfClient *client, GError **error)
 {
   g_autoptr (GVariant) answer =
       client_call (client, "org.freedesktop.DBus.Properties", "Get",
-                   g_variant_new ("(ss)", VF_WIRE_INTERFACE, "Version"), NULL, error);
+                   g_variant_new ("(ss)", VF_WIRE_INTERFACE, "Version"), "(v)", NULL, error);
   if (answer == NULL)
     return NULL;
   g_autoptr (GVariant) value = NULL;
   g_variant_get (answer, "(v)", &value);
-  return g_variant_dup_string (value, NULL);
+  return g_strdup (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING)
+                       ? g_variant_get_string (value, NULL)
+                       : "?");
 }

@@ -191,6 +191,16 @@ file_name_of_url (const char *url)
 }
 
 static gboolean
+check_size (const VfReportItem *item, const struct stat *st, const char *what, GError **error)
+{
+  return item->size < 0 || item->size == st->st_size ||
+         vf_error_set (error, VF_ERROR_INVALID,
+                       "%s: has %" G_GINT64_FORMAT " bytes, the lock file says %" G_GINT64_FORMAT
+                       "; get it again, or lock again",
+                       what, (gint64)st->st_size, item->size);
+}
+
+static gboolean
 check_downloaded (const Download *download, GError **error)
 {
   for (guint i = 0; i < download->pieces->len; i++) {
@@ -203,11 +213,8 @@ check_downloaded (const Download *download, GError **error)
     piece->path = g_build_filename (download->directory, name, NULL);
     if (stat (piece->path, &st) < 0)
       return vf_error_set (error, VF_ERROR_FAILED, "%s: pip did not download it", name);
-    if (piece->item->size >= 0 && st.st_size != piece->item->size)
-      return vf_error_set (error, VF_ERROR_INVALID,
-                           "%s: has %" G_GINT64_FORMAT
-                           " bytes, the lock file says %" G_GINT64_FORMAT,
-                           name, (gint64)st.st_size, piece->item->size);
+    if (!check_size (piece->item, &st, name, error))
+      return FALSE;
   }
   return TRUE;
 }
@@ -366,11 +373,7 @@ locate (const VfFetch *fetch, Piece *piece, GError **error)
     return TRUE;
   if (stat (piece->path, &st) < 0)
     return vf_error_errno (error, errno, "%s: cannot read", piece->path);
-  if (item->size >= 0 && st.st_size != item->size)
-    return vf_error_set (error, VF_ERROR_INVALID,
-                         "%s: has %" G_GINT64_FORMAT " bytes, the lock file says %" G_GINT64_FORMAT,
-                         piece->path, (gint64)st.st_size, item->size);
-  return TRUE;
+  return check_size (item, &st, piece->path, error);
 }
 
 static GPtrArray *

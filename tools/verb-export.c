@@ -21,13 +21,15 @@ check_target (VfStore *store, const char *path, GError **error)
     return vf_error_set (error, VF_ERROR_INVALID, "%s: lies in the store; choose another directory",
                          path);
   if (strchr (path, ':') || strchr (path, '\n'))
-    return vf_error_set (error, VF_ERROR_INVALID,
-                         "%s: the path of an environment cannot hold ':' or a line break", path);
+    return vf_error_set (
+        error, VF_ERROR_INVALID,
+        "%s: the path of an environment cannot hold ':' or a line break; choose another", path);
   struct stat st;
   if (lstat (path, &st) < 0)
     return errno == ENOENT || vf_error_errno (error, errno, "%s: cannot look at it", path);
   if (!S_ISDIR (st.st_mode))
-    return vf_error_set (error, VF_ERROR_EXISTS, "%s: exists and is no directory", path);
+    return vf_error_set (error, VF_ERROR_EXISTS, "%s: exists and is no directory; choose another",
+                         path);
   g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
   if (!dir || g_dir_read_name (dir))
     return vf_error_set (error, VF_ERROR_EXISTS,
