@@ -21,16 +21,19 @@ static const GOptionEntry entries[] = {
     {NULL},
 };
 
-/* The environment behind a mount, to record that it is unmounted; NULL if it is not to be found. */
+/* The environment behind a mount, to record that it is unmounted; NULL if it is not to be found. A
+ * dead mount tells but a name, which one of another store may have. */
 static VfEnvironment *
 environment_behind (VfMounted *mounted, const VfMountEntry *entry, VfStore *store)
 {
   const VfLiveMount *live = vf_mounted_by_device (mounted, entry->device);
-  g_autoptr (VfStore) other = NULL;
-  if (live != NULL && !g_str_equal (live->store, vf_store_path (store)))
-    other = vf_store_open (live->store, NULL);
-  return vf_environment_open (other != NULL ? other : store,
-                              live != NULL ? live->name : entry->source, NULL);
+  if (live != NULL) {
+    g_autoptr (VfStore) its = vf_store_open (live->store, NULL);
+    return its != NULL ? vf_environment_open (its, live->name, NULL) : NULL;
+  }
+  g_autoptr (VfEnvironment) own = vf_environment_open (store, entry->source, NULL);
+  gboolean is_own = own != NULL && vf_mounted_find (mounted, store, own).device == entry->device;
+  return is_own ? g_steal_pointer (&own) : NULL;
 }
 
 static void

@@ -401,6 +401,18 @@ def test_dead_mount_of_another_store(any_world):
     assert world.mounts() == []
 
 
+def test_a_dead_mount_of_another_store_is_not_recorded_as_an_own_one(any_world):
+    world = any_world
+    create(world, "proj")
+    place = mount(world, "proj")
+    world.venvfs("umount", "proj")
+    create(world, "proj", "--store", world.root / "other")
+    world.venvfs("mount", "proj", "theirs", "--store", world.root / "other")
+    world.kill_daemon()
+    world.venvfs("umount", "theirs")
+    assert status(world, "-n", "proj")["recorded_mount_point"] == str(place)
+
+
 def test_moved_and_then_dead(any_world):
     world = any_world
     create(world, "proj")
