@@ -235,6 +235,20 @@ truncate_node (VfOverlay *overlay, guint64 id, off_t size)
   return result;
 }
 
+/* A regular file's, from a caller who may not keep it: so ext4 does it. */
+static int
+take_setid (int fd)
+{
+  struct stat st;
+  VfProcPath path;
+  if (fstat (fd, &st) < 0)
+    return -errno;
+  mode_t kept = st.st_mode & ~((st.st_mode & S_IXGRP) ? S_ISUID | S_ISGID : S_ISUID);
+  if (kept == st.st_mode)
+    return 0;
+  return chmod (vf_proc_path (&path, fd, NULL), kept & 07777) < 0 ? -errno : 0;
+}
+
 static int
 change_attributes (int fd, guint mask, const struct stat *values, const struct timespec times[2])
 {
@@ -246,6 +260,9 @@ change_attributes (int fd, guint mask, const struct stat *values, const struct t
   gboolean owner = mask == 0 || (mask & (VF_SET_UID | VF_SET_GID));
   if (owner && fchownat (fd, "", uid, gid, AT_EMPTY_PATH) < 0)
     return -errno;
+  int result = (mask & VF_TAKE_SETID) ? take_setid (fd) : 0;
+  if (result < 0)
+    return result;
   if ((mask & VF_SET_MODE) && chmod (vf_proc_path (&path, fd, NULL), values->st_mode & 07777) < 0)
     return -errno;
   if (mask & VF_SET_ATIME)

@@ -206,18 +206,37 @@ vf_node_open_writable (VfOverlay *overlay, guint64 id, gboolean in_turn,
   }
 }
 
+/* The upper's file system does it itself unless this process may keep them. */
+static int
+take_setid (VfOverlay *overlay, guint64 id, int fd)
+{
+  struct stat st;
+  if (!overlay->privileged)
+    return 0;
+  if (fstat (fd, &st) < 0)
+    return -errno;
+  if (!(st.st_mode & (S_ISUID | S_ISGID)))
+    return 0;
+  VfEntry entry;
+  const struct timespec unused[2] = {0};
+  return vf_overlay_setattr (overlay, id, VF_TAKE_SETID, &st, unused, &entry);
+}
+
 int
 vf_overlay_write (VfOverlay *overlay, guint64 id, guint64 offset, const void *data, gsize size,
-                  gboolean append, gsize *out_written)
+                  VfWriteFlags flags, gsize *out_written)
 {
   g_autoptr (VfDescriptor) descriptor = NULL;
   int result = vf_node_open_writable (overlay, id, FALSE, &descriptor);
+  if (result == 0 && (flags & VF_WRITE_TAKES_SETID))
+    result = take_setid (overlay, id, descriptor->fd);
   if (result < 0)
     return result;
   struct iovec vector = {.iov_base = (void *)data, .iov_len = size};
   ssize_t n;
   do
-    n = pwritev2 (descriptor->fd, &vector, 1, (off_t)offset, append ? RWF_APPEND : 0);
+    n = pwritev2 (descriptor->fd, &vector, 1, (off_t)offset,
+                  (flags & VF_WRITE_APPEND) ? RWF_APPEND : 0);
   while (n < 0 && errno == EINTR);
   if (n < 0)
     return -errno;

@@ -53,6 +53,8 @@ void vf_operation_copy_file_range (fuse_req_t req, fuse_ino_t in, off_t in_offse
                                    struct fuse_file_info *out_info, size_t size, int flags);
 void vf_operation_lseek (fuse_req_t req, fuse_ino_t id, off_t offset, int whence,
                          struct fuse_file_info *info);
+/* The WRITE that this thread answers is by somebody who may not keep setuid and setgid. */
+gboolean vf_request_takes_setid (void);
 /* Around what may copy a file up: it then ends when the caller is killed. */
 void vf_request_begin_copying (fuse_req_t req);
 void vf_request_end_copying (void);

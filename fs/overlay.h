@@ -117,6 +117,7 @@ enum {
   VF_SET_SIZE = 1 << 3,
   VF_SET_ATIME = 1 << 4,
   VF_SET_MTIME = 1 << 5,
+  VF_TAKE_SETID = 1 << 6, /* setuid goes, and setgid where the group may execute */
 };
 int vf_overlay_setattr (VfOverlay *overlay, guint64 id, guint mask, const struct stat *values,
                         const struct timespec times[2], VfEntry *out_entry);
@@ -150,9 +151,13 @@ typedef struct {
 } VfRead;
 int vf_overlay_read (VfOverlay *overlay, guint64 id, guint64 offset, gsize size, VfRead *out_read);
 void vf_overlay_read_done (VfOverlay *overlay, VfRead *read);
+typedef enum {
+  VF_WRITE_APPEND = 1 << 0,
+  VF_WRITE_TAKES_SETID = 1 << 1, /* as VF_TAKE_SETID */
+} VfWriteFlags;
 /* Copies up first where need be; @out_written may be short. */
 int vf_overlay_write (VfOverlay *overlay, guint64 id, guint64 offset, const void *data, gsize size,
-                      gboolean append, gsize *out_written);
+                      VfWriteFlags flags, gsize *out_written);
 int vf_overlay_fallocate (VfOverlay *overlay, guint64 id, int mode, guint64 offset, guint64 length);
 int
 vf_overlay_lseek (VfOverlay *overlay, guint64 id, gint64 offset, int whence, gint64 *out_offset);

@@ -4,7 +4,8 @@
  *   ATOMIC_O_TRUNC        O_TRUNC would come with OPEN only, and there is no OPEN
  *   AUTO_INVAL_DATA       would ask for attributes at every read; nothing changes behind the mount
  *   WRITEBACK_CACHE       peers were bitten by silent corruption; sizes and times would be the
- * kernel's HANDLE_KILLPRIV       the kernel then takes setuid away itself, knowing who asks
+ *                         kernel's
+ *   HANDLE_KILLPRIV       does not say who may keep setuid; _V2, which does, is used
  *   READDIRPLUS_AUTO      a listing always brings the attributes
  *   FLOCK_, POSIX_LOCKS   locks stay with the kernel
  *   SPLICE_READ           requests are small, and their opcode is looked at
@@ -122,12 +123,27 @@ prepare_thread (void)
   umask (0);
 }
 
+/* Of the request that this thread is at. */
+static _Thread_local gboolean takes_setid;
+
+gboolean
+vf_request_takes_setid (void)
+{
+  return takes_setid;
+}
+
+/* What libfuse does not pass on, or not in every version. */
 static void
-count (VfSession *session, const struct fuse_buf *buffer)
+note_request (VfSession *session, const struct fuse_buf *buffer)
 {
   const struct fuse_in_header *header = buffer->mem;
-  if (buffer->size >= sizeof *header && header->opcode < VF_COUNTED_OPCODES)
+  const struct fuse_write_in *write = (const void *)(header + 1);
+  if (buffer->size < sizeof *header)
+    return;
+  if (header->opcode < VF_COUNTED_OPCODES)
     __atomic_add_fetch (&session->counts[header->opcode], 1, __ATOMIC_RELAXED);
+  takes_setid = header->opcode == FUSE_WRITE && buffer->size >= sizeof *header + sizeof *write &&
+                (write->write_flags & FUSE_WRITE_KILL_SUIDGID);
 }
 
 int
@@ -141,7 +157,7 @@ vf_session_step (VfSession *session, struct fuse_buf *buffer)
     return 0;
   if (length <= 0)
     return length == 0 ? -ENODEV : length;
-  count (session, buffer);
+  note_request (session, buffer);
   fuse_session_process_buf (session->fuse, buffer);
   return 1;
 }

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import functools
 import json
 import os
 import pickle
@@ -20,11 +21,18 @@ OPCODES = {1: "LOOKUP", 3: "GETATTR", 4: "SETATTR", 5: "READLINK", 6: "SYMLINK",
            16: "WRITE", 17: "STATFS", 18: "RELEASE", 20: "FSYNC", 21: "SETXATTR", 22: "GETXATTR",
            23: "LISTXATTR", 24: "REMOVEXATTR", 25: "FLUSH", 26: "INIT", 27: "OPENDIR",
            28: "READDIR", 30: "FSYNCDIR", 35: "CREATE", 39: "IOCTL", 43: "FALLOCATE",
-           44: "READDIRPLUS", 45: "RENAME2", 46: "LSEEK", 47: "COPY_FILE_RANGE"}
+           44: "READDIRPLUS", 45: "RENAME2", 46: "LSEEK", 47: "COPY_FILE_RANGE", 51: "TMPFILE",
+           53: "COPY_FILE_RANGE_64"}
 
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 AT_FDCWD = -100
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+@functools.cache
+def daemon_has(feature):
+    """Whether the build under test has found @feature, see fs/meson.build, in its libfuse."""
+    return f"-DHAVE_{feature} " in (support.BUILD / "compile_commands.json").read_text()
 
 
 def renameat2(old, new, flags):

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import stat
+import struct
 import subprocess
 
 import pytest
@@ -52,6 +53,67 @@ def lose_setuid(root):
 
 def test_setuid_is_lost_on_write_truncate_and_chown(pair):
     pair.same(lose_setuid)
+
+
+@pytest.fixture
+def shared():
+    """Root's mount, which others may use, and beside it `plain`, both writable to all."""
+    base = support.new_root("fs")
+    mounted = Mounted(base, "default_permissions,allow_other")
+    mounted.plain = base / "plain"
+    mounted.plain.mkdir()
+    try:
+        for root in (mounted.lower, mounted.plain):
+            fill(root)
+        mounted.mount()
+        for root in (mounted.root, mounted.plain):
+            root.chmod(0o777)
+        yield mounted
+        mounted.unmount()
+    finally:
+        mounted.close()
+        support.remove_tree(base)
+
+
+CHANGES = {
+    "write": lambda path: os.write(os.open(path, os.O_WRONLY), b"x"),
+    "append": lambda path: os.write(os.open(path, os.O_WRONLY | os.O_APPEND), b"x"),
+    "truncate": lambda path: os.truncate(path, 3),
+    "open": lambda path: os.close(os.open(path, os.O_WRONLY | os.O_TRUNC)),
+    "allocate": lambda path: os.posix_fallocate(os.open(path, os.O_WRONLY), 0, 10),
+    "copy": lambda path: os.copy_file_range(os.open(path.parent / "script", os.O_RDONLY),
+                                            os.open(path, os.O_WRONLY), 5),
+}
+# cap_net_raw=ep, see vfs_ns_cap_data in linux/capability.h.
+CAPABILITY = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
+
+
+@pytest.mark.root
+def test_who_may_not_keep_setuid_and_capabilities_takes_them_away(shared):
+    """Root keeps the former and nobody the latter. A setgid without execution is left to members of
+    the group."""
+    user = machine.ordinary_user()
+
+    def change(root, who):
+        seen = []
+        for act in CHANGES.values():
+            for name in ("file", "big", "new"):
+                for mode in (0o6777, 0o2766, 0o4766):
+                    (root / name).touch()
+                    os.chown(root / name, 0, user.pw_gid)
+                    os.chmod(root / name, mode)
+                    as_user(who, act, root / name)
+                    seen.append(brief(root / name))
+                os.setxattr(root / name, "security.capability", CAPABILITY)
+                as_user(who, act, root / name)
+                seen.append(os.listxattr(root / name))
+        return seen
+    for who in (user, None):
+        expected = change(shared.plain, who)
+        assert change(shared.root, who) == expected
+        modes = {one[0] for one in expected if one}
+        assert modes == ({"0o100777", "0o102766", "0o100766"} if who else
+                         {"0o106777", "0o102766", "0o104766"})
 
 
 def obey_the_umask(root):
@@ -104,55 +166,41 @@ def test_acls(pair):
 
 
 @pytest.mark.root
-def test_acls_and_groups_let_others_in_or_keep_them_out(tmp_path):
+def test_acls_and_groups_let_others_in_or_keep_them_out(shared):
     """As on ext4, for access(2) too and with supplementary groups."""
     user = machine.ordinary_user()
-    tmp_path.chmod(0o755)
-    base = support.new_root("fs")
-    mounted = Mounted(base, "default_permissions,allow_other")
-    plain = base / "plain"
-    plain.mkdir()
-    try:
-        for root in (mounted.lower, plain):
-            fill(root)
-        mounted.mount()
 
-        def prepare(root):
-            root.chmod(0o777)
-            for name, owner, mode in (("file", -1, 0o600), ("big", -1, 0o644), ("script", 12345, 0o750),
-                                      ("readonly", 12346, 0o640), ("dir", -1, 0o700)):
-                os.chown(root / name, -1, owner)
-                os.chmod(root / name, mode)
-            subprocess.run(["setfacl", "-m", f"u:{user.pw_uid}:rw", root / "file"], check=True)
-            subprocess.run(["setfacl", "-m", f"u:{user.pw_uid}:-", root / "big"], check=True)
-            subprocess.run(["setfacl", "-m", "g:12345:rx", root / "dir"], check=True)
+    def prepare(root):
+        for name, owner, mode in (("file", -1, 0o600), ("big", -1, 0o644), ("script", 12345, 0o750),
+                                  ("readonly", 12346, 0o640), ("dir", -1, 0o700)):
+            os.chown(root / name, -1, owner)
+            os.chmod(root / name, mode)
+        subprocess.run(["setfacl", "-m", f"u:{user.pw_uid}:rw", root / "file"], check=True)
+        subprocess.run(["setfacl", "-m", f"u:{user.pw_uid}:-", root / "big"], check=True)
+        subprocess.run(["setfacl", "-m", "g:12345:rx", root / "dir"], check=True)
 
-        def use(root):
-            seen = []
-            for name in ("file", "big", "script", "readonly", "dir", "dir/sub/deep", "sleep", "new"):
-                seen.append([os.access(root / name, how) for how in (os.R_OK, os.W_OK, os.X_OK)])
-                for act in (lambda: os.close(os.open(root / name, os.O_RDONLY)),
-                            lambda: os.close(os.open(root / name, os.O_WRONLY | os.O_CREAT)),
-                            lambda: os.chmod(root / name, 0o777), lambda: os.utime(root / name),
-                            lambda: os.listdir(root / name), lambda: os.unlink(root / name)):
-                    seen.append(attempt(lambda: act() and 0))
-            return seen
+    def use(root):
+        seen = []
+        for name in ("file", "big", "script", "readonly", "dir", "dir/sub/deep", "sleep", "new"):
+            seen.append([os.access(root / name, how) for how in (os.R_OK, os.W_OK, os.X_OK)])
+            for act in (lambda: os.close(os.open(root / name, os.O_RDONLY)),
+                        lambda: os.close(os.open(root / name, os.O_WRONLY | os.O_CREAT)),
+                        lambda: os.chmod(root / name, 0o777), lambda: os.utime(root / name),
+                        lambda: os.listdir(root / name), lambda: os.unlink(root / name)):
+                seen.append(attempt(lambda: act() and 0))
+        return seen
 
-        def with_groups(root):
-            os.setgroups([12345])
-            os.setgid(user.pw_gid)
-            os.setuid(user.pw_uid)
-            return use(root)
-        for root in (plain, mounted.root):
-            as_user(None, prepare, root)
-        assert as_user(user, use, mounted.root) == as_user(user, use, plain)
-        for root in (plain, mounted.root):
-            shutil.copy("/bin/true", root / "sleep")
-        assert as_user(None, with_groups, mounted.root) == as_user(None, with_groups, plain)
-        mounted.unmount()
-    finally:
-        mounted.close()
-        support.remove_tree(base)
+    def with_groups(root):
+        os.setgroups([12345])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+        return use(root)
+    for root in (shared.plain, shared.root):
+        as_user(None, prepare, root)
+    assert as_user(user, use, shared.root) == as_user(user, use, shared.plain)
+    for root in (shared.plain, shared.root):
+        shutil.copy("/bin/true", root / "sleep")
+    assert as_user(None, with_groups, shared.root) == as_user(None, with_groups, shared.plain)
 
 
 def use_special_files(root):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import machine
-from filesystem import Mounted, libc
+from filesystem import Mounted, daemon_has, libc
 from filesystem_pair import fill
 from mounted import wait_for
 
@@ -204,6 +204,23 @@ def test_requests(pair):
         assert often.get(opcode, 0) <= once.get(opcode, 0) + 2, (opcode, once, often)
     assert often.get("GETATTR", 0) <= 2 * once.get("GETATTR", 0) + 30
     assert often.get("RELEASE", 0) == 0 and often.get("FLUSH", 0) <= 1
+
+
+def test_requests_of_small_writes(pair):
+    """Where the library knows HANDLE_KILLPRIV_V2, a write asks for no capability but the first time."""
+    def write(root):
+        for path in (root / "file", root / "new"):
+            with open(path, "wb", buffering=0) as file:
+                for _ in range(100):
+                    file.write(b"x")
+    pair.in_mount(write)
+    pair.mounted.unmount()
+    asked = pair.mounted.requests["GETXATTR"]
+    pair.mounted.mount()
+    if daemon_has("KILLPRIV_V2"):
+        assert asked < 20
+    else:
+        assert asked >= 200
 
 
 @pytest.mark.root

@@ -68,6 +68,26 @@ test_changes (Fixture *fixture, gconstpointer user_data)
 }
 
 static void
+test_truncating_takes_setid (Fixture *fixture, gconstpointer user_data)
+{
+  VfEntry entry;
+  struct stat values = {.st_mode = 06755, .st_size = 2};
+  const char *paths[] = {"dir/file", "dir/born"};
+  make_file (fixture, id_at (fixture, "dir"), "born", "born");
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++) {
+    guint64 id = id_at (fixture, paths[i]);
+    g_assert_cmpint (vf_overlay_setattr (fixture->overlay, id, VF_SET_MODE, &values, NULL, &entry),
+                     ==, 0);
+    g_assert_cmpuint (entry.st.st_mode, ==, S_IFREG | 06755);
+    g_assert_cmpint (vf_overlay_setattr (fixture->overlay, id, VF_SET_SIZE | VF_TAKE_SETID, &values,
+                                         NULL, &entry),
+                     ==, 0);
+    g_assert_cmpuint (entry.st.st_mode, ==, S_IFREG | 0755);
+    g_assert_cmpint (entry.st.st_size, ==, 2);
+  }
+}
+
+static void
 test_open_files_that_are_gone (Fixture *fixture, gconstpointer user_data)
 {
   VfEntry entry;
@@ -99,6 +119,7 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/attributes/errors", test_errors);
   FIXTURE_TEST ("/attributes/links", test_links_of_directories);
   FIXTURE_TEST ("/attributes/changes", test_changes);
+  FIXTURE_TEST ("/attributes/setid", test_truncating_takes_setid);
   FIXTURE_TEST ("/attributes/gone", test_open_files_that_are_gone);
   return g_test_run ();
 }

@@ -224,7 +224,7 @@ static int
 write_view (Fixture *fixture)
 {
   gsize written;
-  return vf_overlay_write (fixture->overlay, id_at (fixture, "view"), 0, "D", 1, FALSE, &written);
+  return vf_overlay_write (fixture->overlay, id_at (fixture, "view"), 0, "D", 1, 0, &written);
 }
 
 static int

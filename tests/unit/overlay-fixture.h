@@ -204,7 +204,7 @@ write_text (Fixture *fixture, guint64 id, guint64 offset, const char *text)
 {
   gsize written;
   g_assert_cmpint (
-      vf_overlay_write (fixture->overlay, id, offset, text, strlen (text), FALSE, &written), ==, 0);
+      vf_overlay_write (fixture->overlay, id, offset, text, strlen (text), 0, &written), ==, 0);
   g_assert_cmpuint (written, ==, strlen (text));
 }
 
