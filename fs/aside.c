@@ -34,7 +34,7 @@ vf_aside_tell (const VfAside *aside, guint64 directory, const char *path, const 
 guint64
 vf_aside_record (VfOverlay *overlay, guint64 parent, const char *name, ino_t ino)
 {
-  VfUpperNode node = {.id = VF_UPPER_BORN_BIT | (ino & (VF_UPPER_BORN_BIT - 1)),
+  VfUpperNode node = {.id = vf_upper_born_id (ino),
                       .parent = parent,
                       .ino = ino,
                       .flags = VF_UPPER_PRESENT | VF_UPPER_DIRECTORY};

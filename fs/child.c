@@ -117,7 +117,7 @@ identify (VfOverlay *overlay, const VfNode *parent, int dir_fd, const char *name
   child->upper.flags = VF_UPPER_PRESENT;
   child->upper.parent = parent->upper.id;
   child->upper.ino = child->st.st_ino;
-  child->id = VF_UPPER_BORN_BIT | (child->st.st_ino & (VF_UPPER_BORN_BIT - 1));
+  child->id = vf_upper_born_id (child->st.st_ino);
   if (S_ISDIR (child->st.st_mode))
     identify_directory (overlay, &marks, child->below && child->lower.type == VF_NODE_DIRECTORY,
                         child);

@@ -1,4 +1,5 @@
-/* Making names: files, directories, symlinks, special files and further names of a file.
+/* Making names: files, directories, symlinks, special files and further names of a file; and files
+ * without a name, which may be given one.
  *
  * Where nothing stands in the upper, the object is made in place, so that the upper's file system
  * applies a setgid directory and default ACLs. Where a whiteout stands, it is made in work/ and
@@ -26,9 +27,9 @@ typedef struct {
 typedef struct {
   guint64 parent;
   const char *name;
-  VfDescriptor *directory;
-  struct stat st; /* the directory's */
-  VfChild child;  /* what is beneath: nothing, or a whiteout */
+  VfDescriptor *directory; /* NULL: for a file without a name, in a directory of the image */
+  struct stat st;          /* the directory's */
+  VfChild child;           /* what is beneath: nothing, or a whiteout */
 } Site;
 
 static void
@@ -156,8 +157,8 @@ replace_whiteout (int from_fd, const char *temporary, int dir_fd, const char *na
   return 0;
 }
 
-/* Where an object is made that will take the place of a whiteout: work/, or a directory in there
- * that gives the same default ACL to what is made in it. */
+/* Where an object is made that will take the place of a whiteout or has no name: work/, or a
+ * directory in there that gives the same default ACL to what is made in it. */
 typedef struct {
   int fd;
   gboolean is_temporary;
@@ -170,6 +171,8 @@ nursery_open (VfOverlay *overlay, const Site *site, Nursery *out_nursery)
   VfProcPath path;
   char acl[XATTR_SIZE_MAX];
   out_nursery->fd = overlay->work_fd;
+  if (!site->directory)
+    return 0;
   ssize_t length =
       getxattr (vf_proc_path (&path, site->directory->fd, NULL), DEFAULT_ACL, acl, sizeof acl);
   if (length <= 0)
@@ -279,6 +282,90 @@ vf_overlay_symlink (VfOverlay *overlay, const VfCaller *caller, const char *targ
   return make_node (overlay, &wanted, parent, name, out_entry);
 }
 
+/* The directory does not change, and need not be in the upper. Holds: tree writing. */
+static int
+unnamed_site_open (VfOverlay *overlay, guint64 parent, Site *out_site)
+{
+  VfNode node;
+  VfEntry entry;
+  int result = vf_node_resolve_directory (overlay, parent, &node);
+  if (result < 0)
+    return result == -ENOENT ? -EPERM : result;
+  if (!node.present) {
+    vf_entry_of_lower (overlay, node.image, &node.lower, FALSE, &entry);
+    out_site->st = entry.st;
+    return 0;
+  }
+  result = vf_directory_open (overlay, parent, &out_site->directory);
+  if (result < 0)
+    return result;
+  return fstat (out_site->directory->fd, &out_site->st) < 0 ? -errno : 0;
+}
+
+/* As an orphan, which is deleted when the kernel forgets it. */
+static int
+make_unnamed (VfOverlay *overlay, const Nursery *nursery, const Site *site, const Wanted *wanted,
+              VfEntry *out_entry)
+{
+  VF_AUTOFD fd = -1;
+  struct stat st;
+  char name[VF_NAME_BYTES];
+  vf_temporary_name (overlay, name);
+  int result = make_object (nursery->fd, name, wanted, &fd);
+  if (result < 0)
+    return result;
+  result = give_to_caller (overlay, site, nursery->fd, name, wanted, FALSE);
+  if (result == 0 && fstat (fd, &st) < 0)
+    result = -errno;
+  if (result == 0 && nursery->is_temporary)
+    result = renameat (nursery->fd, name, overlay->work_fd, name) < 0 ? -errno : 0;
+  if (result < 0) {
+    unmake (nursery->fd, name, wanted);
+    return result;
+  }
+  VfUpperNode node = {.id = vf_upper_born_id (st.st_ino),
+                      .ino = st.st_ino,
+                      .flags = VF_UPPER_PRESENT | VF_UPPER_ORPHAN | VF_UPPER_UNNAMED};
+  vf_upper_take (overlay->upper, &node, name, 1);
+  vf_descriptor_unref (vf_descriptors_add (overlay->descriptors, node.id, VF_DESCRIPTOR_WRITE,
+                                           vf_fd_steal (&fd), 0, G_MAXUINT64));
+  return vf_entry_of_upper (overlay, &node, NULL, NULL, &st, out_entry);
+}
+
+int
+vf_overlay_tmpfile (VfOverlay *overlay, const VfCaller *caller, guint64 parent, mode_t mode,
+                    VfEntry *out_entry)
+{
+  g_autoptr (GRWLockWriterLocker) locker = g_rw_lock_writer_locker_new (&overlay->tree);
+  g_auto (Site) site = {0};
+  Wanted wanted = {.caller = caller, .mode = S_IFREG | (mode & 07777)};
+  Nursery nursery = {.fd = -1};
+  int result = unnamed_site_open (overlay, parent, &site);
+  if (result < 0)
+    return result;
+  result = nursery_open (overlay, &site, &nursery);
+  if (result == 0)
+    result = make_unnamed (overlay, &nursery, &site, &wanted, out_entry);
+  nursery_close (overlay, &nursery);
+  return result;
+}
+
+/* It leaves work/, and is as any other from now on. */
+static int
+name_unnamed (VfOverlay *overlay, guint64 id, const VfPlace *from, const Site *site)
+{
+  int result =
+      site->child.whiteout
+          ? replace_whiteout (from->dir_fd, from->name, site->directory->fd, site->name, FALSE)
+          : vf_beneath_rename (from->dir_fd, from->name, site->directory->fd, site->name,
+                               RENAME_NOREPLACE);
+  if (result < 0)
+    return result;
+  vf_upper_move (overlay->upper, id, site->parent, site->name);
+  vf_upper_set (overlay->upper, id, 0, VF_UPPER_ORPHAN | VF_UPPER_UNNAMED);
+  return 0;
+}
+
 static int
 link_over_whiteout (VfOverlay *overlay, const VfPlace *from, const Site *site)
 {
@@ -316,7 +403,8 @@ link_present (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *ne
   int result = vf_node_resolve (overlay, id, &node);
   if (result == 0 && !node.present)
     result = node.removed ? -ENOENT : -ESTALE;
-  if (result == 0 && node.removed)
+  gboolean unnamed = (node.upper.flags & VF_UPPER_UNNAMED) != 0;
+  if (result == 0 && node.removed && !unnamed)
     result = check_other_names (overlay, &node);
   if (result == 0)
     result = site_open (overlay, new_parent, new_name, &site);
@@ -324,7 +412,9 @@ link_present (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *ne
     result = vf_place_find (overlay, &node, &from);
   if (result < 0)
     return result;
-  if (site.child.whiteout)
+  if (unnamed)
+    result = name_unnamed (overlay, id, &from, &site);
+  else if (site.child.whiteout)
     result = link_over_whiteout (overlay, &from, &site);
   else if (linkat (from.dir_fd, from.name, site.directory->fd, new_name, 0) < 0)
     result = -errno;

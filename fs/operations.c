@@ -219,6 +219,26 @@ operation_link (fuse_req_t req, fuse_ino_t id, fuse_ino_t new_parent, const char
                &entry);
 }
 
+#ifdef HAVE_TMPFILE
+/* Opened like any other: RELEASE, which it alone gets, has nothing to do. */
+static void
+operation_tmpfile (fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *info)
+{
+  VfEntry entry;
+  VfCaller caller = caller_of (req);
+  VfOverlay *overlay = vf_request_overlay (req);
+  int result = vf_overlay_tmpfile (overlay, &caller, parent, mode, &entry);
+  if (result < 0) {
+    fuse_reply_err (req, -result);
+    return;
+  }
+  struct fuse_entry_param parameter = to_parameter (&entry);
+  info->keep_cache = 1;
+  if (fuse_reply_create (req, &parameter, info) < 0)
+    vf_overlay_forget (overlay, entry.id, 1);
+}
+#endif
+
 static void
 operation_unlink (fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -411,4 +431,7 @@ const struct fuse_lowlevel_ops vf_operations = {
     .fallocate = vf_operation_fallocate,
     .copy_file_range = vf_operation_copy_file_range,
     .lseek = vf_operation_lseek,
+#ifdef HAVE_TMPFILE
+    .tmpfile = operation_tmpfile,
+#endif
 };

@@ -130,6 +130,9 @@ int vf_overlay_mkdir (VfOverlay *overlay, const VfCaller *caller, guint64 parent
                       mode_t mode, VfEntry *out_entry);
 int vf_overlay_symlink (VfOverlay *overlay, const VfCaller *caller, const char *target,
                         guint64 parent, const char *name, VfEntry *out_entry);
+/* O_TMPFILE: a regular file without a name. */
+int vf_overlay_tmpfile (VfOverlay *overlay, const VfCaller *caller, guint64 parent, mode_t mode,
+                        VfEntry *out_entry);
 int vf_overlay_link (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *new_name,
                      VfEntry *out_entry);
 int vf_overlay_unlink (VfOverlay *overlay, guint64 parent, const char *name);

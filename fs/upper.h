@@ -24,6 +24,13 @@ G_BEGIN_DECLS
 #define VF_UPPER_BORN_BIT (G_GUINT64_CONSTANT (1) << 62)
 #define VF_NAME_BYTES     256 /* a name of 255 bytes and its NUL */
 
+/* The id of a node that was born in the upper, by its inode there. */
+static inline guint64
+vf_upper_born_id (guint64 ino)
+{
+  return VF_UPPER_BORN_BIT | (ino & (VF_UPPER_BORN_BIT - 1));
+}
+
 typedef enum {
   VF_UPPER_PRESENT = 1 << 0, /* an object stands in the upper, or in work/ for an orphan */
   VF_UPPER_ORPHAN = 1 << 1,  /* the name is gone; PRESENT: the object is in work/ */
@@ -33,6 +40,7 @@ typedef enum {
   VF_UPPER_UNMARKED = 1 << 5,  /* a copied-up symlink: nothing but this record tells its id, so it
                                   is kept until it is unlinked */
   VF_UPPER_NEW_NAME = 1 << 6,  /* copied up, and its name in the upper not yet synced */
+  VF_UPPER_UNNAMED = 1 << 7,   /* an orphan that never had a name, and may be given one */
 } VfUpperFlags;
 
 typedef struct {

@@ -40,6 +40,12 @@ def renameat2(old, new, flags):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), old)
 
 
+def give_name(fd, path):
+    """To a file without one. With a directory, which the absolute path makes nothing of, os.link() calls
+    linkat(2) with AT_SYMLINK_FOLLOW."""
+    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+
+
 def brief(node):
     """What must be equal of the attributes of @node, a path or what stat(2) said."""
     st = node if isinstance(node, os.stat_result) else os.lstat(node)

@@ -12,7 +12,8 @@ import stat
 import subprocess
 import termios
 
-from filesystem import (RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, brief, libc, renameat2)
+from filesystem import (RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, brief, daemon_has, libc,
+                        renameat2)
 from matrix_kinds import cut, write_byte
 
 
@@ -482,7 +483,7 @@ OPERATIONS = [
 # What cannot be as on ext4, each with what the mount answers then; docs/filesystem.md says why.
 
 DIFFERENCES = {
-    "open tmpfile":       {"ENOTSUP"},
+    "open tmpfile":       set() if daemon_has("TMPFILE") else {"ENOTSUP"},
     "fallocate collapse": {"ENOTSUP"},
     "fallocate insert":   {"ENOTSUP"},
     "setxattr overlay":   {"EPERM"},

@@ -3,7 +3,8 @@
 import errno
 import os
 
-from filesystem import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, brief, renameat2
+from filesystem import (RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, brief, daemon_has,
+                        give_name, renameat2)
 
 NAMES = ["a", "b", "c", "dir", "sub", "x.py", "y.so", "long" * 60]
 
@@ -47,6 +48,15 @@ class Steps:
         fd = os.open(side.path(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
         try:
             return os.write(fd, data)
+        finally:
+            os.close(fd)
+
+    def write_unnamed(self, side, path, data, mode):
+        fd = os.open(os.path.dirname(side.path(path)), os.O_TMPFILE | os.O_WRONLY, mode)
+        try:
+            written = os.write(fd, data)
+            give_name(fd, side.path(path))
+            return written, brief(os.fstat(fd))
         finally:
             os.close(fd)
 
@@ -186,6 +196,7 @@ class Chooser:
         key = rng.choice(sorted(side.open)) if side.open else None
         choices = [
             (8, "write_new", new, self.data(), self.mode()),
+            (4 if daemon_has("TMPFILE") else 0, "write_unnamed", new, self.data(), self.mode()),
             (6, "overwrite", some, rng.choice([0, os.O_TRUNC, os.O_APPEND]), self.data()),
             (4, "write_at", some, size, self.data()),
             (4, "truncate", some, size),

@@ -9,8 +9,9 @@ import shutil
 import signal
 import struct
 import subprocess
+import tempfile
 
-from filesystem import attempt, brief, libc
+from filesystem import attempt, brief, daemon_has, give_name, libc
 
 
 def write_through(path, flags):
@@ -43,6 +44,57 @@ def open_exclusively(root):
 
 def test_o_excl(pair):
     pair.same(open_exclusively)
+
+
+def use_files_without_a_name(root):
+    seen = []
+    os.chmod(root / "dir", 0o2755)
+    subprocess.run(["setfacl", "-d", "-m", "u:12345:rw", root / "dir" / "sub"], check=True)
+    os.unlink(root / "big")
+    for flags, place, name in ((os.O_RDWR, ".", "new"), (os.O_WRONLY, "dir", "dir/new"),
+                               (os.O_RDWR, "dir/sub", "big"), (os.O_RDWR, ".", "file"),
+                               (os.O_RDWR | os.O_EXCL, ".", "other"), (os.O_RDONLY, ".", "x"),
+                               (os.O_RDWR, "file", "x"), (os.O_RDWR, "none", "x")):
+        before = os.stat(root / "dir").st_mtime_ns
+        try:
+            fd = os.open(root / place, os.O_TMPFILE | flags, 0o666)
+            seen.append((os.write(fd, b"nobody sees it"), brief(os.fstat(fd)),
+                         os.stat(root / "dir").st_mtime_ns == before))
+            os.truncate(fd, 6)
+            seen.append((len(os.listdir(root / place)),
+                         [os.getxattr(fd, attribute) for attribute in os.listxattr(fd)]))
+            give_name(fd, root / name)
+            os.pwrite(fd, b" is seen", 6)
+            os.fsync(fd)
+            seen.append(((root / name).read_bytes(),
+                         os.path.samestat(os.fstat(fd), os.stat(root / name))))
+            os.link(root / name, root / "second")
+            seen.append(brief(os.fstat(fd)))
+            os.unlink(root / "second")
+            os.rename(root / name, root / "moved")
+            seen.append(brief(root / "moved"))
+            os.close(fd)
+        except OSError as error:
+            seen.append(error.errno)
+    with tempfile.TemporaryFile(dir=root / "dir") as file:
+        file.write(b"temporary")
+        file.flush()
+        seen.append((os.pread(file.fileno(), 20, 0), len(os.listdir(root / "dir"))))
+    os.mkdir(root / "removed")
+    os.chdir(root / "removed")
+    os.rmdir(root / "removed")
+    seen.append(attempt(os.open, ".", os.O_TMPFILE | os.O_RDWR, 0o600))
+    return seen
+
+
+def test_o_tmpfile(pair):
+    if daemon_has("TMPFILE"):
+        seen = pair.same(use_files_without_a_name)
+        assert (b"nobody is seen", True) in seen and seen[-1] == errno.EPERM
+    else:
+        flags = os.O_TMPFILE | os.O_RDWR
+        assert pair.in_mount(lambda root: os.open(root / "dir", flags)) == ("failed", "ENOTSUP")
+        assert pair.in_mount(lambda root: tempfile.TemporaryFile(dir=root).close()) == ("saw", None)
 
 
 def use_after_unlink(root):

@@ -105,6 +105,62 @@ test_links (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (vf_overlay_link (fixture->overlay, file, dir, "back", &entry), ==, -ENOENT);
 }
 
+/* Nothing of it is seen until it is given a name, which it keeps. */
+static void
+test_files_without_a_name (Fixture *fixture, gconstpointer user_data)
+{
+  VfEntry entry;
+  VfOverlay *overlay = fixture->overlay;
+  guint64 dir = id_at (fixture, "dir"), file = id_at (fixture, "dir/file");
+  g_assert_cmpint (vf_overlay_tmpfile (overlay, &CALLER, file, 0600, &entry), ==, -ENOTDIR);
+  g_assert_cmpint (vf_overlay_tmpfile (overlay, &CALLER, dir, 04666, &entry), ==, 0);
+  guint64 gone = entry.id;
+  g_assert_cmpuint (entry.st.st_mode, ==, S_IFREG | 04644);
+  g_assert_cmpuint (entry.st.st_nlink, ==, 0);
+  g_assert_cmpuint (entry.st.st_ino, ==, gone);
+  g_assert_false (disk_has (fixture, "upper/dir"));
+  write_text (fixture, gone, 0, "gone");
+  assert_text (fixture, gone, "gone");
+  vf_overlay_forget (overlay, gone, 1);
+  g_assert_cmpint (vf_overlay_getattr (overlay, gone, &entry), ==, -ESTALE);
+  assert_work_is_empty (fixture);
+
+  const char *names[] = {"new", "file"}; /* the latter in the place of a whiteout */
+  g_assert_cmpint (vf_overlay_unlink (overlay, dir, "file"), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_assert_cmpint (vf_overlay_tmpfile (overlay, &CALLER, dir, 0600, &entry), ==, 0);
+    guint64 id = entry.id;
+    write_text (fixture, id, 0, names[i]);
+    g_assert_cmpint (vf_overlay_link (overlay, id, dir, "exec", &entry), ==, -EEXIST);
+    g_assert_cmpint (vf_overlay_link (overlay, id, dir, names[i], &entry), ==, 0);
+    g_assert_cmpuint (entry.id, ==, id);
+    g_assert_cmpuint (entry.st.st_nlink, ==, 1);
+    g_assert_cmpint (vf_overlay_link (overlay, id, dir, "again", &entry), ==, 0);
+    g_assert_cmpuint (entry.st.st_nlink, ==, 2);
+    write_text (fixture, id, 0, "N");
+    g_assert_cmpint (vf_overlay_unlink (overlay, dir, "again"), ==, 0);
+    vf_overlay_forget (overlay, id, 3);
+    assert_work_is_empty (fixture);
+  }
+  restart (fixture);
+  assert_text (fixture, id_at (fixture, "dir/new"), "New");
+  assert_text (fixture, id_at (fixture, "dir/file"), "Nile");
+  assert_names (fixture, id_at (fixture, "dir"), "empty exec file link new sub");
+}
+
+/* As ext4 does. */
+static void
+test_no_file_in_a_removed_directory (Fixture *fixture, gconstpointer user_data)
+{
+  VfEntry entry;
+  guint64 dir = id_at (fixture, "dir"), empty = id_at (fixture, "dir/empty");
+  guint64 born = make_dir (fixture, dir, "born");
+  g_assert_cmpint (vf_overlay_rmdir (fixture->overlay, dir, "empty"), ==, 0);
+  g_assert_cmpint (vf_overlay_rmdir (fixture->overlay, dir, "born"), ==, 0);
+  g_assert_cmpint (vf_overlay_tmpfile (fixture->overlay, &CALLER, empty, 0600, &entry), ==, -EPERM);
+  g_assert_cmpint (vf_overlay_tmpfile (fixture->overlay, &CALLER, born, 0600, &entry), ==, -EPERM);
+}
+
 static void
 test_setgid_directories (Fixture *fixture, gconstpointer user_data)
 {
@@ -133,6 +189,10 @@ test_setgid_directories (Fixture *fixture, gconstpointer user_data)
                    0);
   g_assert_cmpuint (entry.st.st_mode, ==, S_IFREG | 04755);
   g_assert_cmpuint (entry.st.st_gid, ==, 77);
+  g_assert_cmpint (vf_overlay_tmpfile (overlay, &caller, dir, 0755, &entry), ==, 0);
+  g_assert_cmpuint (entry.st.st_mode, ==, S_IFREG | 0755);
+  g_assert_cmpuint (entry.st.st_gid, ==, 77);
+  g_assert_cmpuint (entry.st.st_uid, ==, 1234);
 }
 
 int
@@ -144,6 +204,8 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/names/removed", test_a_removed_directory);
   FIXTURE_TEST ("/names/whiteout", test_in_the_place_of_a_whiteout);
   FIXTURE_TEST ("/names/link", test_links);
+  FIXTURE_TEST ("/names/unnamed", test_files_without_a_name);
+  FIXTURE_TEST ("/names/unnamed-removed", test_no_file_in_a_removed_directory);
   FIXTURE_TEST ("/names/setgid", test_setgid_directories);
   return g_test_run ();
 }
