@@ -9,6 +9,7 @@
  *   READDIRPLUS_AUTO      a listing always brings the attributes
  *   FLOCK_, POSIX_LOCKS   locks stay with the kernel
  *   SPLICE_READ           requests are small, and their opcode is looked at
+ *   OVER_IO_URING         a thread a processor for each mount, and no interrupts
  *
  * OPEN and OPENDIR are answered ENOSYS: the kernel then opens by itself, without a message, and
  * keeps pages and listings over opens. CREATE is not offered, so it uses MKNOD. */
