@@ -105,13 +105,17 @@ vf_current_place (VfStore *store, GError **error)
   return find_place (&search, error);
 }
 
-/* The name behind a mount. Of a dead one only its source tells. */
+/* The name behind a mount. */
 static char *
 name_of_mount (const Search *search, const VfMountEntry *entry, GError **error)
 {
   const VfLiveMount *live = vf_mounted_by_device (search->mounted, entry->device);
-  if (live == NULL)
-    return g_strdup (entry->source);
+  if (live == NULL) {
+    g_autoptr (VfEnvironment) own = vf_mounted_behind_dead (search->mounted, search->store, entry);
+    if (own == NULL)
+      vf_error_set (error, VF_ERROR_INVALID, VF_MOUNTED_STRAY, entry->path, entry->path);
+    return own != NULL ? g_strdup (vf_environment_name (own)) : NULL;
+  }
   if (g_str_equal (live->store, vf_store_path (search->store)))
     return g_strdup (live->name);
   vf_error_set (error, VF_ERROR_INVALID,

@@ -82,6 +82,15 @@ vf_mounted_find (VfMounted *mounted, VfStore *store, VfEnvironment *environment)
   return (VfMountedPlace){.state = VF_MOUNTED_DEAD, .path = dead->path, .device = dead->device};
 }
 
+VfEnvironment *
+vf_mounted_behind_dead (VfMounted *mounted, VfStore *store, const VfMountEntry *entry)
+{
+  g_autoptr (VfEnvironment) named = vf_environment_open (store, entry->source, NULL);
+  if (named == NULL || vf_mounted_find (mounted, store, named).device != entry->device)
+    return NULL;
+  return g_steal_pointer (&named);
+}
+
 const VfLiveMount *
 vf_mounted_by_device (VfMounted *mounted, dev_t device)
 {

@@ -17,6 +17,10 @@ typedef enum {
   VF_MOUNTED_DEAD,     /* its daemon is gone */
 } VfMountedState;
 
+/* Said of a dead mount that is of no environment in the store; its path, twice. */
+#define VF_MOUNTED_STRAY                                                                           \
+  "%s: is dead, and of no environment in this store; venvfs umount %s unmounts it"
+
 /* All borrowed from the VfMounted. */
 typedef struct {
   VfMountedState state;
@@ -39,6 +43,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfMounted, vf_mounted_free)
  * several places. A dead mount is its own when it is where it was ever mounted or has the recorded
  * device: an environment of the same name in another store is none of it. */
 VfMountedPlace vf_mounted_find (VfMounted *mounted, VfStore *store, VfEnvironment *environment);
+/* The environment of @store that the dead mount @entry is of; NULL if it is of none: all that a
+ * dead mount tells is a name. */
+VfEnvironment *
+vf_mounted_behind_dead (VfMounted *mounted, VfStore *store, const VfMountEntry *entry);
 /* The environment that serves @device, or NULL. */
 const VfLiveMount *vf_mounted_by_device (VfMounted *mounted, dev_t device);
 

@@ -200,9 +200,7 @@ find_strays (Examination *examination, GError **error)
     if (!g_str_equal (entry->type, VF_MOUNT_TYPE) || entry->owner != geteuid () ||
         !vf_fuse_is_dead (entry->path))
       continue;
-    tell (examination, WARNING, "mount",
-          "%s: is dead, and of no environment in this store; venvfs umount %s unmounts it",
-          entry->path, entry->path);
+    tell (examination, WARNING, "mount", VF_MOUNTED_STRAY, entry->path, entry->path);
   }
   return TRUE;
 }

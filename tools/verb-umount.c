@@ -21,19 +21,15 @@ static const GOptionEntry entries[] = {
     {NULL},
 };
 
-/* The environment behind a mount, to record that it is unmounted; NULL if it is not to be found. A
- * dead mount tells but a name, which one of another store may have. */
+/* The environment behind a mount, to record that it is unmounted; NULL if it is not to be found. */
 static VfEnvironment *
 environment_behind (VfMounted *mounted, const VfMountEntry *entry, VfStore *store)
 {
   const VfLiveMount *live = vf_mounted_by_device (mounted, entry->device);
-  if (live != NULL) {
-    g_autoptr (VfStore) its = vf_store_open (live->store, NULL);
-    return its != NULL ? vf_environment_open (its, live->name, NULL) : NULL;
-  }
-  g_autoptr (VfEnvironment) own = vf_environment_open (store, entry->source, NULL);
-  gboolean is_own = own != NULL && vf_mounted_find (mounted, store, own).device == entry->device;
-  return is_own ? g_steal_pointer (&own) : NULL;
+  if (live == NULL)
+    return vf_mounted_behind_dead (mounted, store, entry);
+  g_autoptr (VfStore) its = vf_store_open (live->store, NULL);
+  return its != NULL ? vf_environment_open (its, live->name, NULL) : NULL;
 }
 
 static void

@@ -401,15 +401,19 @@ def test_dead_mount_of_another_store(any_world):
     assert world.mounts() == []
 
 
-def test_a_dead_mount_of_another_store_is_not_recorded_as_an_own_one(any_world):
+def test_a_dead_mount_of_another_store_is_taken_for_no_own_one(any_world):
     world = any_world
     create(world, "proj")
     place = mount(world, "proj")
     world.venvfs("umount", "proj")
     create(world, "proj", "--store", world.root / "other")
-    world.venvfs("mount", "proj", "theirs", "--store", world.root / "other")
+    theirs = world.project / "theirs" / ".venv"
+    world.venvfs("mount", "proj", theirs, "--store", world.root / "other")
     world.kill_daemon()
-    world.venvfs("umount", "theirs")
+    wait_for(lambda: states(world, "--store", world.root / "other")["proj"][0] == "dead")
+    refused(world.venvfs("run", "true", check=None, cwd=theirs.parent),
+            f"{theirs}: is dead, and of no environment in this store; venvfs umount {theirs} unmounts it")
+    world.venvfs("umount", theirs)
     assert status(world, "-n", "proj")["recorded_mount_point"] == str(place)
 
 
