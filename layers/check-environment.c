@@ -26,7 +26,8 @@ check_reference (VfCheck *check, const char *where, const char *folder, const Vf
 
 /* --- What is in an upper --- */
 
-static void check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative);
+static void
+check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative, guint depth);
 
 static void
 check_marks (VfCheck *check, int dir_fd, const char *name, const struct stat *st,
@@ -43,27 +44,19 @@ check_marks (VfCheck *check, int dir_fd, const char *name, const struct stat *st
 }
 
 static void
-check_children (VfCheck *check, int fd, const char *relative)
+check_children (VfCheck *check, DIR *dir, const char *relative, guint depth)
 {
-  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
-  DIR *dir = copy < 0 ? NULL : fdopendir (copy);
-  if (!dir) {
-    vf_check_problem (check, relative, "cannot be listed: %s", g_strerror (errno));
-    vf_fd_clear (&copy);
-    return;
-  }
   struct dirent *entry;
   while ((entry = readdir (dir))) {
     if (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0)
       continue;
     g_autofree char *child = g_build_filename (relative, entry->d_name, NULL);
-    check_tree (check, fd, entry->d_name, child);
+    check_tree (check, dirfd (dir), entry->d_name, child, depth);
   }
-  closedir (dir);
 }
 
 static void
-check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative)
+check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative, guint depth)
 {
   struct stat st;
   /* A mount works on it meanwhile: what is gone is gone. */
@@ -73,11 +66,23 @@ check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative)
   check_marks (check, dir_fd, name, &st, relative);
   if (!S_ISDIR (st.st_mode))
     return;
-  VF_AUTOFD fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd >= 0)
-    check_children (check, fd, relative);
-  else if (errno != ENOENT)
+  if (depth >= VF_DEPTH_MAX) {
+    vf_check_problem (check, check->top,
+                      "has more than %d directories one in the other; the inner ones are not "
+                      "checked",
+                      VF_DEPTH_MAX);
+    return;
+  }
+  int fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
+  if (dir) {
+    check_children (check, dir, relative, depth + 1);
+    closedir (dir);
+    return;
+  }
+  if (errno != ENOENT)
     vf_check_problem (check, relative, "cannot be listed: %s", g_strerror (errno));
+  vf_fd_clear (&fd);
 }
 
 /* --- Environments --- */
@@ -125,8 +130,10 @@ check_directories (VfCheck *check, VfEnvironment *environment, const char *relat
     gboolean there = fstatat (fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0;
     if (there ? !S_ISDIR (st.st_mode) : strcmp (names[i], "aside") != 0)
       vf_check_problem (check, path, there ? "is not a directory" : "is missing");
-    else if (there)
-      check_tree (check, fd, names[i], path);
+    else if (there) {
+      check->top = path;
+      check_tree (check, fd, names[i], path, 0);
+    }
   }
 }
 

@@ -23,6 +23,7 @@ typedef struct {
   const VfViewContext *view;
   VfFlattened *result;
   GHashTable *images; /* hex id → VfImage */
+  guint depth;
 } Flatten;
 
 static gboolean
@@ -300,8 +301,10 @@ flatten_directory (Flatten *flatten, int dir_fd, const char *name, const struct 
       return FALSE;
   }
   merged = merged && !marks->has_lower && !marks->opaque;
-  if (!flatten_entries (flatten, fd, merged, path, error))
+  if (!vf_depth_check (flatten->depth++, flatten->root, error) ||
+      !flatten_entries (flatten, fd, merged, path, error))
     return FALSE;
+  flatten->depth--;
   return futimens (fd, times) == 0 || fail (flatten, path, errno, error);
 }
 

@@ -139,53 +139,125 @@ vf_make_path (int dir_fd, const char *path, const char *what, GError **error)
   }
 }
 
-static gboolean remove_children (int fd, const char *what, GError **error);
+/* --- Removing trees --- */
 
-static gboolean
-remove_entry (int dir_fd, const char *name, const char *what, GError **error)
+typedef struct {
+  int top_fd;
+  gint64 deadline_usec;
+  const char *what;
+  guint n_moved; /* to the top, from too deep below */
+  guint last_name;
+} Removal;
+
+static gboolean remove_children (Removal *removal, DIR *dir, guint depth, GError **error);
+
+static DIR *
+open_for_removal (Removal *removal, int dir_fd, const char *name, GError **error)
 {
-  if (unlinkat (dir_fd, name, 0) == 0 || errno == ENOENT)
-    return TRUE;
-  if (errno != EISDIR)
-    return vf_error_errno (error, errno, "%s: cannot remove %s", what, name);
-
-  VF_AUTOFD fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+  VF_AUTOFD fd = openat (dir_fd, name, flags);
+  /* It is on its way out: its mode does not matter any more. */
   if (fd < 0 && errno == EACCES && fchmodat (dir_fd, name, 0700, 0) == 0)
-    fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    fd = openat (dir_fd, name, flags);
   struct statx st;
-  if (fd < 0 || statx (fd, "", AT_EMPTY_PATH, STATX_MODE, &st) < 0)
-    return vf_error_errno (error, errno, "%s: cannot open %s", what, name);
+  if (fd < 0 || statx (fd, "", AT_EMPTY_PATH, STATX_MODE, &st) < 0) {
+    vf_error_errno (error, errno, "%s: cannot open %s", removal->what, name);
+    return NULL;
+  }
   /* Device numbers would not tell a bind mount of the same file system. */
-  if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-    return vf_error_errno (error, EXDEV, "%s: %s is a mount point", what, name);
+  if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) {
+    vf_error_errno (error, EXDEV, "%s: %s is a mount point", removal->what, name);
+    return NULL;
+  }
   if ((st.stx_mode & S_IRWXU) != S_IRWXU)
     fchmod (fd, 0700);
-  if (!remove_children (fd, what, error))
-    return FALSE;
-  if (unlinkat (dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-    return vf_error_errno (error, errno, "%s: cannot remove %s", what, name);
+  DIR *dir = fdopendir (fd);
+  if (dir)
+    vf_fd_steal (&fd);
+  else
+    vf_error_errno (error, errno, "%s: cannot list %s", removal->what, name);
+  return dir;
+}
+
+/* Further down there may be neither descriptors nor stack. */
+static gboolean
+move_to_top (Removal *removal, int dir_fd, const char *name, GError **error)
+{
+  char free_name[32];
+  int result;
+  do {
+    g_snprintf (free_name, sizeof free_name, "deep-%u", ++removal->last_name);
+    result = renameat2 (dir_fd, name, removal->top_fd, free_name, RENAME_NOREPLACE);
+  } while (result < 0 && errno == EEXIST);
+  if (result < 0)
+    return vf_error_errno (error, errno, "%s: cannot move %s", removal->what, name);
+  removal->n_moved++;
   return TRUE;
 }
 
 static gboolean
-remove_children (int fd, const char *what, GError **error)
+remove_directory (Removal *removal, int dir_fd, const char *name, guint depth, GError **error)
 {
-  VF_AUTOFD list_fd = fcntl (fd, F_DUPFD_CLOEXEC, 0);
-  DIR *dir = list_fd < 0 ? NULL : fdopendir (list_fd);
+  DIR *dir = open_for_removal (removal, dir_fd, name, error);
   if (!dir)
-    return vf_error_errno (error, errno, "%s: cannot list", what);
-  vf_fd_steal (&list_fd);
+    return FALSE;
+  if (depth == 0)
+    removal->top_fd = dirfd (dir);
+  gboolean ok = depth == VF_DEPTH_MAX ? move_to_top (removal, dir_fd, name, error)
+                                      : remove_children (removal, dir, depth + 1, error);
+  while (ok && depth == 0 && removal->n_moved > 0) {
+    removal->n_moved = 0;
+    rewinddir (dir);
+    ok = remove_children (removal, dir, 1, error);
+  }
+  closedir (dir);
+  return ok &&
+         (depth == VF_DEPTH_MAX || unlinkat (dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ||
+          vf_error_errno (error, errno, "%s: cannot remove %s", removal->what, name));
+}
+
+static gboolean
+remove_entry (Removal *removal, int dir_fd, const char *name, guint depth, GError **error)
+{
+  if (removal->deadline_usec != 0 && g_get_monotonic_time () > removal->deadline_usec)
+    return vf_error_set (error, VF_ERROR_CANCELLED, "%s: takes too long", removal->what);
+  if (unlinkat (dir_fd, name, 0) == 0 || errno == ENOENT)
+    return TRUE;
+  return errno == EISDIR
+             ? remove_directory (removal, dir_fd, name, depth, error)
+             : vf_error_errno (error, errno, "%s: cannot remove %s", removal->what, name);
+}
+
+static gboolean
+remove_children (Removal *removal, DIR *dir, guint depth, GError **error)
+{
   gboolean ok = TRUE;
   struct dirent *entry;
   while (ok && (entry = readdir (dir)))
     if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      ok = remove_entry (fd, entry->d_name, what, error);
-  closedir (dir);
+      ok = remove_entry (removal, dirfd (dir), entry->d_name, depth, error);
   return ok;
+}
+
+gboolean
+vf_remove_tree_until (int dir_fd, const char *name, gint64 deadline_usec, const char *what,
+                      GError **error)
+{
+  Removal removal = {.top_fd = -1, .deadline_usec = deadline_usec, .what = what};
+  return remove_entry (&removal, dir_fd, name, 0, error);
 }
 
 gboolean
 vf_remove_tree (int dir_fd, const char *name, const char *what, GError **error)
 {
-  return remove_entry (dir_fd, name, what, error);
+  return vf_remove_tree_until (dir_fd, name, 0, what, error);
+}
+
+gboolean
+vf_depth_check (guint depth, const char *top, GError **error)
+{
+  return depth < VF_DEPTH_MAX ||
+         vf_error_set (error, VF_ERROR_INVALID,
+                       "%s: has more than %d directories one in the other; move the inner ones up",
+                       top, VF_DEPTH_MAX);
 }

@@ -38,7 +38,16 @@ gboolean vf_replace_file (int dir_fd, const char *name, mode_t mode, const void 
 /* mkdir -p below @dir_fd, mode 0700 & ~umask for what is made. */
 gboolean vf_make_path (int dir_fd, const char *path, const char *what, GError **error);
 
-/* rm -rf @name, across no mount point, following no symlink; absent is success. */
+/* rm -rf @name, however deep, across no mount point, following no symlink; absent is success. */
 gboolean vf_remove_tree (int dir_fd, const char *name, const char *what, GError **error);
+/* The same; VF_ERROR_CANCELLED at @deadline_usec of the monotonic clock (0: never). */
+gboolean vf_remove_tree_until (int dir_fd, const char *name, gint64 deadline_usec, const char *what,
+                               GError **error);
+
+/* How many directories, one in the other, a walk goes down: each takes one or two descriptors,
+ * of which a process may have 1,024, and stack. */
+#define VF_DEPTH_MAX 400
+/* Whether a walk of @top may go down once more from @depth. */
+gboolean vf_depth_check (guint depth, const char *top, GError **error);
 
 G_END_DECLS

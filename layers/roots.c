@@ -24,11 +24,12 @@ typedef struct {
   VfStore *store;
   gint64 since;
   const char *folder;
+  const char *top; /* of the walk */
 } Scan;
 
 /* --- What an upper stands for --- */
 
-static gboolean walk (Scan *scan, int fd, const char *path, GError **error);
+static gboolean walk (Scan *scan, DIR *dir, const char *path, guint depth, GError **error);
 
 static gboolean
 add_marks (Scan *scan, int dir_fd, const char *name, mode_t mode, const char *path, GError **error)
@@ -45,7 +46,7 @@ add_marks (Scan *scan, int dir_fd, const char *name, mode_t mode, const char *pa
 }
 
 static gboolean
-walk_entry (Scan *scan, int dir_fd, const char *name, const char *path, GError **error)
+walk_entry (Scan *scan, int dir_fd, const char *name, const char *path, guint depth, GError **error)
 {
   struct stat st;
   if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -56,32 +57,38 @@ walk_entry (Scan *scan, int dir_fd, const char *name, const char *path, GError *
     return FALSE;
   if (!S_ISDIR (st.st_mode))
     return TRUE;
+  if (!vf_depth_check (depth, scan->top, error))
+    return FALSE;
   g_autofree char *child = g_build_filename (path, name, NULL);
-  VF_AUTOFD fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0)
-    return errno == ENOENT || vf_error_errno (error, errno, "%s: cannot list", child);
-  return walk (scan, fd, child, error);
+  int fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
+  if (!dir) {
+    int errnum = errno;
+    vf_fd_clear (&fd);
+    return errnum == ENOENT || vf_error_errno (error, errnum, "%s: cannot list", child);
+  }
+  gboolean ok = walk (scan, dir, child, depth + 1, error);
+  closedir (dir);
+  return ok;
 }
 
 static gboolean
-walk (Scan *scan, int fd, const char *path, GError **error)
+walk (Scan *scan, DIR *dir, const char *path, guint depth, GError **error)
 {
-  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
-  DIR *dir = copy < 0 ? NULL : fdopendir (copy);
-  if (!dir) {
-    int errnum = errno;
-    vf_fd_clear (&copy);
-    return vf_error_errno (error, errnum, "%s: cannot list", path);
-  }
   gboolean ok = TRUE;
   struct dirent *entry;
   while (ok && (errno = 0, entry = readdir (dir)))
     if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      ok = walk_entry (scan, fd, entry->d_name, path, error);
-  if (ok && errno != 0)
-    ok = vf_error_errno (error, errno, "%s: cannot list", path);
-  closedir (dir);
-  return ok;
+      ok = walk_entry (scan, dirfd (dir), entry->d_name, path, depth, error);
+  return ok && (errno == 0 || vf_error_errno (error, errno, "%s: cannot list", path));
+}
+
+static gboolean
+walk_top (Scan *scan, int dir_fd, const char *name, const char *path, GError **error)
+{
+  g_autofree char *top = g_build_filename (path, name, NULL);
+  scan->top = top;
+  return walk_entry (scan, dir_fd, name, path, 0, error);
 }
 
 /* --- Environments --- */
@@ -98,7 +105,7 @@ add_open_environment (Scan *scan, VfEnvironment *environment, GError **error)
       return FALSE;
   int fd = vf_environment_fd (environment);
   for (gsize i = 0; i < G_N_ELEMENTS (trees); i++)
-    if (!walk_entry (scan, fd, trees[i], vf_environment_path (environment), error))
+    if (!walk_top (scan, fd, trees[i], vf_environment_path (environment), error))
       return FALSE;
   return TRUE;
 }
@@ -139,7 +146,7 @@ static gboolean
 add_outside_upper (int parent_fd, const char *name, const char *parent, gpointer user_data,
                    GError **error)
 {
-  return walk_entry (user_data, parent_fd, name, parent, error);
+  return walk_top (user_data, parent_fd, name, parent, error);
 }
 
 /* --- Leases --- */

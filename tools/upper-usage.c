@@ -11,8 +11,6 @@
 #include "layers/io.h"
 
 #define BLOCK_BYTES 512
-/* Deeper than PATH_MAX allows to be made by one path; a tampered upper must not end the stack. */
-#define DEPTH_MAX 1024
 
 static gboolean
 walk (int dir_fd, const char *name, guint depth, VfUpperUsage *usage, GError **error);
@@ -25,7 +23,7 @@ count (int dir_fd, const char *name, guint depth, VfUpperUsage *usage, GError **
     return errno == ENOENT || vf_error_errno (error, errno, "upper: %s: cannot be examined", name);
   usage->disk_bytes += (guint64)st.st_blocks * BLOCK_BYTES;
   if (S_ISDIR (st.st_mode))
-    return depth >= DEPTH_MAX || walk (dir_fd, name, depth + 1, usage, error);
+    return depth >= VF_DEPTH_MAX || walk (dir_fd, name, depth + 1, usage, error);
   if (S_ISCHR (st.st_mode) && st.st_rdev == 0)
     usage->n_removed++;
   else

@@ -206,6 +206,39 @@ test_remove_tree (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (faccessat (fixture->fd, "real", F_OK, 0), ==, 0);
 }
 
+/* More directories, one in the other, than a process has descriptors; and names in the way of those
+ * that are moved up. */
+static void
+test_remove_deep_tree (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_true (vf_make_path (fixture->fd, "tree/deep-2", "tree", &error));
+  VF_AUTOFD fd = openat (fixture->fd, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (guint i = 0; i < 3 * VF_DEPTH_MAX; i++) {
+    g_assert_cmpint (mkdirat (fd, "d", i % 7 == 0 ? 0300 : 0700), ==, 0);
+    g_assert_cmpint (symlinkat ("..", fd, "up"), ==, 0);
+    VF_AUTOFD inner = openat (fd, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    vf_fd_clear (&fd);
+    fd = vf_fd_steal (&inner);
+  }
+  g_assert_true (vf_remove_tree (fixture->fd, "tree", "tree", &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (count_entries (fixture), ==, 0);
+}
+
+static void
+test_remove_until (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_true (vf_make_path (fixture->fd, "tree/inner", "tree", &error));
+  g_assert_false (vf_remove_tree_until (fixture->fd, "tree", 1, "tree", &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
+  g_clear_error (&error);
+  gint64 later = g_get_monotonic_time () + 60 * G_TIME_SPAN_SECOND;
+  g_assert_true (vf_remove_tree_until (fixture->fd, "tree", later, "tree", &error));
+  g_assert_cmpuint (count_entries (fixture), ==, 0);
+}
+
 /* In a mount namespace of its own: returns what the child should exit with. */
 static int
 remove_around_a_mount (Fixture *fixture)
@@ -255,6 +288,8 @@ main (int argc, char **argv)
   ADD ("/io/replace-file", test_replace_file);
   ADD ("/io/make-path", test_make_path);
   ADD ("/io/remove-tree", test_remove_tree);
+  ADD ("/io/remove-tree/deep", test_remove_deep_tree);
+  ADD ("/io/remove-tree/until", test_remove_until);
   ADD ("/io/remove-stops-at-mounts", test_remove_stops_at_mounts);
   return g_test_run ();
 }
