@@ -203,10 +203,10 @@ upper_walk_next (VfOverlay *overlay, UpperWalk *walk, const char **out_name)
   if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_CHR)
     return 1;
   int result = vf_beneath_stat (walk->dir_fd, entry->d_name, &st);
-  if (result < 0)
-    return result == -ENOENT ? upper_walk_next (overlay, walk, out_name) : result;
-  walk->is_directory = S_ISDIR (st.st_mode);
-  walk->is_whiteout = vf_stat_is_whiteout (&st);
+  if (result == -ENOENT)
+    return upper_walk_next (overlay, walk, out_name);
+  walk->is_directory = result == 0 && S_ISDIR (st.st_mode);
+  walk->is_whiteout = result == 0 && vf_stat_is_whiteout (&st);
   return 1;
 }
 
@@ -295,29 +295,49 @@ typedef struct {
   guint n_told;
 } Telling;
 
-/* 1: told, or hidden; 0: the caller has had enough; -errno. */
+/* What cannot be examined is there all the same, and no reason to keep back the others: ext4 tells
+ * the name of a damaged inode too, and who looks it up is told what is wrong. */
+static void
+entry_of_unknown (const VfChild *child, guint64 hash, VfEntry *out_entry)
+{
+  guint64 own = child->st.st_ino != 0 ? (guint64)child->st.st_ino : hash;
+  memset (out_entry, 0, sizeof *out_entry);
+  out_entry->st.st_mode = child->st.st_mode & S_IFMT;
+  out_entry->st.st_ino =
+      child->id != 0 ? child->id : VF_UPPER_BORN_BIT | (own & (VF_UPPER_BORN_BIT - 1));
+}
+
+/* FALSE: there is none. */
+static gboolean
+find_entry (const Telling *telling, const char *name, guint64 hash, const VfImageNode *lower,
+            VfEntry *out_entry)
+{
+  if (!telling->node->present && lower) {
+    vf_entry_of_lower (telling->overlay, telling->node->image, lower, FALSE, out_entry);
+    return TRUE;
+  }
+  VfChild child;
+  int result = vf_child_find (telling->overlay, telling->node, telling->dir_fd, name, &child);
+  if (result == 0)
+    result =
+        vf_entry_of_child (telling->overlay, &child, name, telling->with_attributes, out_entry);
+  if (result < 0 && result != -ENOENT)
+    entry_of_unknown (&child, hash, out_entry);
+  return result != -ENOENT;
+}
+
+/* 1: told, or hidden; 0: the caller has had enough. */
 static int
 tell_entry (Telling *telling, const char *name, guint64 hash, const VfImageNode *lower)
 {
-  VfChild child = {0};
   VfEntry entry;
-  int result = 0;
-  if (!telling->node->present && lower)
-    vf_entry_of_lower (telling->overlay, telling->node->image, lower, FALSE, &entry);
-  else {
-    result = vf_child_find (telling->overlay, telling->node, telling->dir_fd, name, &child);
-    if (result == 0)
-      result = vf_entry_of_child (telling->overlay, &child, name, telling->with_attributes, &entry);
-    if (result == -ENOENT)
-      return 1;
-  }
-  if (result < 0)
-    return result;
+  if (!find_entry (telling, name, hash, lower, &entry))
+    return 1;
   if (telling->func (name, &entry, hash, telling->user_data)) {
     telling->n_told++;
     return 1;
   }
-  if (telling->with_attributes)
+  if (telling->with_attributes && entry.id != 0)
     vf_forget_untold (telling->overlay, entry.id, 1);
   return 0;
 }

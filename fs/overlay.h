@@ -52,7 +52,7 @@ typedef struct {
 } VfCaller;
 
 typedef struct {
-  guint64 id;
+  guint64 id; /* 0: listed, but could not be examined: of st, only type (or 0) and number are set */
   struct stat st;
   gboolean view;       /* attributes may change without a request: no attribute caching */
   guint32 lower_index; /* where the image that the mount began with has it, if it is all and only

@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 
-from filesystem import RENAME_EXCHANGE, RENAME_NOREPLACE, attempt, brief, libc, renameat2
+import support
+from filesystem import RENAME_EXCHANGE, RENAME_NOREPLACE, Mounted, attempt, brief, libc, renameat2
 from filesystem_pair import BIG
 
 
@@ -23,6 +24,38 @@ def try_names(root):
 
 def test_names(pair):
     pair.same(try_names)
+
+
+def test_damaged_objects_are_listed(mountable, tmp_path, monkeypatch):
+    """As on ext4, where an inode may be damaged: its name is there, what is asked about it is EIO, and
+    its neighbours do not suffer. See tests/recorder/damaged-objects.c."""
+    one = Mounted(tmp_path)
+    (one.lower / "dir" / "covered.damaged").mkdir(parents=True)
+    for name in ("dir/changed", "dir/changed.damaged", "dir/lower"):
+        (one.lower / name).write_text(name)
+    one.mount()
+    try:
+        for name in ("changed", "changed.damaged", "new"):
+            (one.root / "dir" / name).write_text("mine")
+        one.unmount()
+        (one.upper / "dir" / "new.damaged").write_text("odd")
+        (one.upper / "dir" / "covered.damaged").mkdir()
+        monkeypatch.setenv("LD_PRELOAD", str(support.BUILD / "tests" / "recorder" / "damaged-objects.so"))
+        one.mount()
+        monkeypatch.delenv("LD_PRELOAD")
+        names = ["changed", "changed.damaged", "covered.damaged", "lower", "new", "new.damaged"]
+        with os.scandir(one.root / "dir") as entries:
+            told = sorted((entry.name, entry.is_dir(), entry.inode() != 0) for entry in entries)
+        assert told == [(name, name == "covered.damaged", True) for name in names]
+        for name in names[1:3] + names[5:]:
+            for act in (os.lstat, os.unlink, os.rmdir):
+                assert attempt(act, one.root / "dir" / name) == errno.EIO
+        assert [(one.root / "dir" / name).read_text() for name in ("changed", "lower", "new")] == [
+            "mine", "dir/lower", "mine"]
+        assert attempt(shutil.rmtree, one.root / "dir") == errno.EIO
+        one.unmount()
+    finally:
+        one.close()
 
 
 def go_deep(root):
