@@ -19,10 +19,10 @@
 #include "tools/relocate.h"
 
 #define COPY_CHUNK (1024 * 1024)
-#define MAX_DEPTH  512
 
 typedef struct {
   VfStore *store;
+  VfEnvironment *environment;
   VfViewContext view;
   VfProgress *progress;
   guint64 expected; /* nodes of the image: a guess of the total */
@@ -60,8 +60,8 @@ static gboolean
 fail (const Place *place, const char *name, int errnum, GError **error)
 {
   g_autofree char *path = join (place, name);
-  return vf_error_errno (error, errnum, "%s/%s: cannot write", place->export->view.mount_point,
-                         path);
+  return vf_error_errno (error, errnum, "%s/%s: cannot be exported",
+                         place->export->view.mount_point, path);
 }
 
 static gboolean
@@ -107,6 +107,26 @@ copy_content (int in_fd, goffset offset, guint64 length, int out_fd)
     length -= (guint64)n;
   }
   return 0;
+}
+
+/* With its holes: a file may say that it is larger than any disk. */
+static int
+copy_sparse (int in_fd, guint64 length, int out_fd)
+{
+  off_t end = (off_t)length;
+  for (off_t hole = 0; hole < end;) {
+    off_t data = lseek (in_fd, hole, SEEK_DATA);
+    if (data < 0 && errno == ENXIO)
+      break;
+    hole = data < 0 ? end : lseek (in_fd, data, SEEK_HOLE);
+    data = MAX (data, 0);
+    if (hole < 0 || lseek (out_fd, data, SEEK_SET) < 0)
+      return -errno;
+    int result = copy_content (in_fd, data, (guint64)(MIN (hole, end) - MIN (data, end)), out_fd);
+    if (result < 0)
+      return result;
+  }
+  return ftruncate (out_fd, end) < 0 ? -errno : 0;
 }
 
 static int
@@ -189,9 +209,8 @@ descend (const Place *place, const char *name, Lower lower, int upper_fd, guint3
          struct timespec mtime, GError **error)
 {
   g_autofree char *path = join (place, name);
-  if (place->depth >= MAX_DEPTH)
-    return vf_error_set (error, VF_ERROR_DAMAGED, "%s: more than %d directories deep", path,
-                         MAX_DEPTH);
+  if (!vf_depth_check (place->depth, vf_environment_path (place->export->environment), error))
+    return FALSE;
   if (mkdirat (place->out_fd, name, 0700) < 0)
     return fail (place, name, errno, error);
   VF_AUTOFD out_fd = openat (place->out_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -315,7 +334,7 @@ write_upper_content (const Place *place, const char *name, const struct stat *st
   guint64 length = (guint64)st->st_size;
   export->result.bytes += length;
   result = marks.has_digest ? copy_object (export, &marks.digest, length, out_fd)
-                            : copy_content (in_fd, 0, length, out_fd);
+                            : copy_sparse (in_fd, length, out_fd);
   copy_attributes (in_fd, out_fd);
   return result;
 }
@@ -354,23 +373,28 @@ export_upper_file (const Place *place, const char *name, const struct stat *st, 
 }
 
 static gboolean
+export_upper_link (const Place *place, const char *name, const struct stat *st, GError **error)
+{
+  char target[PATH_MAX];
+  ssize_t length = readlinkat (place->upper_fd, name, target, sizeof target - 1);
+  if (length < 0)
+    return fail (place, name, errno, error);
+  target[length] = '\0';
+  return export_link (place, name, target, st->st_mtim, error);
+}
+
+static gboolean
 export_upper_entry (const Place *place, const char *name, GError **error)
 {
   struct stat st;
-  char target[PATH_MAX];
   if (fstatat (place->upper_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT || fail (place, name, errno, error); /* a mount goes on changing it */
   if (S_ISDIR (st.st_mode))
     return export_upper_directory (place, name, &st, error);
   if (S_ISREG (st.st_mode))
     return export_upper_file (place, name, &st, error);
-  if (S_ISLNK (st.st_mode)) {
-    ssize_t length = readlinkat (place->upper_fd, name, target, sizeof target - 1);
-    if (length < 0)
-      return fail (place, name, errno, error);
-    target[length] = '\0';
-    return export_link (place, name, target, st.st_mtim, error);
-  }
+  if (S_ISLNK (st.st_mode))
+    return export_upper_link (place, name, &st, error);
   if (S_ISFIFO (st.st_mode) && mkfifoat (place->out_fd, name, st.st_mode & 07777) < 0)
     return fail (place, name, errno, error);
   gboolean whiteout = S_ISCHR (st.st_mode) && st.st_rdev == makedev (0, 0);
@@ -417,8 +441,9 @@ export_directory (const Place *place, GError **error)
 /* --- */
 
 static gboolean
-export_root (Export *export, VfImage *image, int environment_fd, int target_fd, GError **error)
+export_root (Export *export, VfImage *image, int target_fd, GError **error)
 {
+  int environment_fd = vf_environment_fd (export->environment);
   struct stat st;
   g_auto (VfMarks) marks = {0};
   Place place = {.export = export, .out_fd = target_fd, .path = ""};
@@ -428,10 +453,12 @@ export_root (Export *export, VfImage *image, int environment_fd, int target_fd, 
   int result = upper_fd < 0 || fstat (upper_fd, &st) < 0 ? -errno : 0;
   if (result == 0)
     result = vf_marks_read (environment_fd, "upper", st.st_mode, &marks);
-  if (result == 0 && !marks.opaque)
+  if (result < 0)
+    return vf_error_errno (error, -result, "%s/upper: cannot be read",
+                           vf_environment_path (export->environment));
+  if (!marks.opaque)
     place.lower.image = image;
-  if (result == 0)
-    result = vf_image_lookup_path (image, "", &place.lower.node);
+  result = vf_image_lookup_path (image, "", &place.lower.node);
   if (result < 0)
     return fail (&place, "", -result, error);
   g_auto (GStrv) former = vf_places_read (environment_fd);
@@ -456,6 +483,7 @@ vf_export_tree (VfStore *store, VfEnvironment *environment, VfImage *image, int 
       g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, g_free);
   Export export = {
       .store = store,
+      .environment = environment,
       .view = {target, vf_environment_prompt (environment)},
       .progress = progress,
       .expected = vf_image_n_nodes (image),
@@ -463,7 +491,7 @@ vf_export_tree (VfStore *store, VfEnvironment *environment, VfImage *image, int 
       .links = links,
       .root_fd = target_fd,
   };
-  if (!export_root (&export, image, vf_environment_fd (environment), target_fd, error))
+  if (!export_root (&export, image, target_fd, error))
     return FALSE;
   *out_result = export.result;
   return TRUE;

@@ -113,6 +113,25 @@ def test_the_upper_is_merged(proj):
     assert not any("venvfs" in name or "overlay" in name for name in os.listxattr(target / "app"))
 
 
+def test_holes_stay_holes(proj):
+    """A file may say that it is larger than the disk."""
+    with open(proj.upper / "large", "wb") as file:
+        for offset in (1 << 20, 1 << 39):
+            file.seek(offset)
+            file.write(b"data")
+        file.truncate(1 << 40)
+    (proj.upper / "hole").touch()
+    os.truncate(proj.upper / "hole", 1 << 40)
+    target = exported(proj)
+    for name, room in (("large", 1 << 20), ("hole", 0)):
+        st = (target / name).stat()
+        assert st.st_size == 1 << 40 and st.st_blocks * 512 <= room
+    with open(target / "large", "rb") as file:
+        for offset in (0, 1 << 20, 1 << 39):
+            file.seek(offset)
+            assert file.read(4) == (b"data" if offset else bytes(4))
+
+
 @pytest.mark.slow
 def test_what_copied_no_data_is_followed(proj):
     """Content that stands for an object, and a directory that was renamed."""
