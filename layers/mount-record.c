@@ -61,8 +61,8 @@ vf_mount_record_write (int dir_fd, const VfMountRecord *record, const char *what
     g_key_file_set_string (file, "mount", "device", device);
   gsize length;
   g_autofree char *text = g_key_file_to_data (file, &length, NULL);
-  VF_AUTOFD fd =
-      openat (dir_fd, TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  VF_AUTOFD fd = openat (dir_fd, TEMPORARY, flags, 0600);
   if (fd < 0)
     return vf_error_errno (error, errno, "%s/%s: cannot be made", what, TEMPORARY);
   if (!vf_write_all (fd, text, length, what, error))

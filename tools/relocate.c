@@ -39,8 +39,8 @@ vf_places_add (int environment_fd, const char *place, GError **error)
   g_auto (GStrv) places = vf_places_read (environment_fd);
   if (g_strv_contains ((const char *const *)places, place))
     return TRUE;
-  VF_AUTOFD fd =
-      openat (environment_fd, PLACES, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  VF_AUTOFD fd = openat (environment_fd, PLACES, flags, 0600);
   g_autofree char *line = g_strconcat (place, "\n", NULL);
   if (fd < 0)
     return vf_error_errno (error, errno, "%s: cannot be written", PLACES);
