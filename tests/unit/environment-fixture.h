@@ -4,14 +4,6 @@
 #include "layers/environment.h"
 #include "store-fixture.h"
 
-static inline VfDigest
-digest_of (const char *text)
-{
-  VfDigest digest;
-  vf_digest_of (text, strlen (text), &digest);
-  return digest;
-}
-
 static inline VfGeneration *
 new_generation (void)
 {

@@ -88,6 +88,14 @@ store_age (Fixture *fixture, const char *relative)
   return time (NULL) - store_stat (fixture, relative).st_mtime;
 }
 
+static inline VfDigest
+digest_of (const char *text)
+{
+  VfDigest digest;
+  vf_digest_of (text, strlen (text), &digest);
+  return digest;
+}
+
 /* The path of an object, as documented in docs/store-format.md. */
 static inline char *
 object_path (const char *content)
