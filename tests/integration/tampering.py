@@ -121,6 +121,7 @@ class Tamperer:
         self.environment = environment
         self.canary = canary
         self.image = image
+        self.own = environment.parent / "mount"  # who follows it waits for itself
 
     def places(self):
         found = []
@@ -132,7 +133,8 @@ class Tamperer:
     def odd_target(self):
         return self.rng.choice([self.canary, self.canary / "canary-file", self.canary / "file", "..",
                                 self.canary / "canary-dir", ".", "/", "../../canary", "../canary/file",
-                                "../" * 30 + str(self.canary).lstrip("/"), "file", "x" * 4000])
+                                "../" * 30 + str(self.canary).lstrip("/"), "file", "x" * 4000,
+                                self.own / "dir", self.own / "dir" / "file"])
 
     def odd_value(self):
         digest = "%064x" % self.rng.getrandbits(256)

@@ -1,16 +1,19 @@
 """A mount that many use at once: nothing is lost, nobody waits for what is not theirs, and the daemon's
 threads and descriptors stay bounded."""
 
+import ctypes
 import errno
 import fcntl
 import os
 import random
+import signal
 import threading
+import time
 
 import pytest
 
 import support
-from filesystem import as_user, mounted
+from filesystem import as_user, libc, mounted
 from mounted import wait_for
 
 pytestmark = pytest.mark.usefixtures("mountable")
@@ -253,3 +256,65 @@ def test_long_copies_make_nobody_else_wait(tmp_path, preload):
         # The workers that were needed for it leave.
         wait_for(lambda: n_threads(one.server.pid) <= 8)
         assert n_descriptors(one.server.pid) <= DESCRIPTORS_MAX
+
+
+# Signals
+
+N_STEPS = 12  # of 8 MiB (fs/copyup.c), between which a copy can end
+
+
+def write_when_told(path, ready):
+    """In a child: a first write, with a handler for SIGUSR1; the exit status is the errno."""
+    signal.signal(signal.SIGUSR1, lambda *_: None)  # without SA_RESTART
+    fd = os.open(path, os.O_RDWR)
+    ready()
+    written = libc.pwrite(fd, b"written", 7, 0)  # Python's own would try again
+    os._exit(0 if written == 7 else ctypes.get_errno() or 255)
+
+
+def start_writer(path):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        write_when_told(path, lambda: os.write(writing, b"."))
+    os.close(writing)
+    assert os.read(reading, 1) == b"."
+    os.close(reading)
+    return child
+
+
+@pytest.mark.slow
+def test_a_fatal_signal_ends_a_copy_and_no_other_does(tmp_path, preload):
+    hold = tmp_path / "hold"
+    lock = open(hold, "w")
+    preload.setenv("VENVFS_SLOW_COPIES", str(hold))
+
+    def n_steps():
+        return len(list(tmp_path.glob("hold-*")))
+
+    def fill_files(root):
+        for name in ("one", "two"):
+            with open(root / name, "wb") as file:
+                file.truncate(N_STEPS * 8 << 20)
+    with mounted(tmp_path, fill_files) as one:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = start_writer(one.root / "one")
+        wait_for(lambda: n_steps() == 1)
+        os.kill(child, signal.SIGUSR1)
+        time.sleep(0.2)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert n_steps() == N_STEPS
+
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = start_writer(one.root / "two")
+        wait_for(lambda: n_steps() == N_STEPS + 1)
+        os.kill(child, signal.SIGKILL)
+        time.sleep(0.5)  # until the daemon has been told, which it notices at the next step
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        assert n_steps() < 2 * N_STEPS
+        wait_for(lambda: os.listdir(one.work) in ([], ["whiteout"]))
+        assert not (one.upper / "two").exists() and (one.upper / "one").exists()
+        with open(one.root / "two", "rb") as file:
+            assert file.read(7) == bytes(7)

@@ -13,7 +13,8 @@ from filesystem_pair import BIG
 
 def try_names(root):
     seen = []
-    for name in (b"n" * 255, b"n" * 256, b"\xff\xfe\x01\n", "𝜋thon".encode(), b"...", b" "):
+    every_byte = bytes(byte for byte in range(1, 256) if byte != ord("/"))
+    for name in (b"n" * 255, b"n" * 256, every_byte, b"\xff\xfe\x01\n", "𝜋thon".encode(), b"...", b" "):
         path = os.fsencode(root) + b"/dir/" + name
         for act in (lambda: os.close(os.open(path, os.O_CREAT | os.O_WRONLY)),
                     lambda: os.rename(path, path + b"x"), lambda: os.unlink(path + b"x"),

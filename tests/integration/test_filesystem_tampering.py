@@ -10,7 +10,6 @@ changed and never read, which its access times tell.
 VENVFS_RANDOM_SEED repeats a run. A failure names the seed, the step and what was done.
 """
 
-import ctypes
 import errno
 import os
 import random
@@ -30,8 +29,6 @@ pytestmark = pytest.mark.usefixtures("mountable")
 SEED = int(os.environ.get("VENVFS_RANDOM_SEED", "1"))
 DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
 PATIENCE = 60  # seconds for a burst of steps, which takes about one
-MS_REMOUNT, MS_NOSUID, MS_NODEV = 32, 2, 4
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def fill(root):
@@ -191,12 +188,6 @@ class Victim(Mounted):
             self.log.close()
             self.server = None
             return False
-
-    def forget(self):
-        """Lets the kernel forget what nobody uses, as it may at any time."""
-        options = MS_REMOUNT | MS_NOSUID | MS_NODEV
-        if os.getuid() == 0 and _libc.mount(None, os.fsencode(self.root), None, options, None) != 0:
-            raise OSError(ctypes.get_errno(), "mount -o remount")
 
 
 class Run:

@@ -1,5 +1,6 @@
 """What people and programs do with a mounted file system that takes more than a call."""
 
+import ctypes
 import errno
 import os
 import random
@@ -11,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import machine
 from filesystem import Mounted, daemon_has, libc
-from filesystem_pair import fill
 from mounted import wait_for
 
 
@@ -158,6 +157,34 @@ def test_inotify(pair):
     pair.same(work)
 
 
+@pytest.mark.root
+def test_fanotify(pair):
+    FAN_CLASS_NOTIF, FAN_MARK_ADD, FAN_EVENT_ON_CHILD, AT_FDCWD = 0, 1, 0x8000000, -100
+    FAN_MODIFY, FAN_CLOSE_WRITE, FAN_CLOSE_NOWRITE, FAN_OPEN = 2, 8, 16, 32
+    what = FAN_MODIFY | FAN_CLOSE_WRITE | FAN_CLOSE_NOWRITE | FAN_OPEN | FAN_EVENT_ON_CHILD
+
+    def work(root):
+        # Each event opens the file that it is about: none may be asked for when it is read.
+        fd = libc.fanotify_init(FAN_CLASS_NOTIF, os.O_RDONLY)
+        assert fd >= 0
+        assert libc.fanotify_mark(fd, FAN_MARK_ADD, ctypes.c_uint64(what), AT_FDCWD, os.fsencode(root / "dir")) == 0
+        (root / "dir" / "new").write_text("x")
+        with open(root / "dir" / "many-1", "r+b") as file:
+            file.write(b"x")
+        (root / "dir" / "sub" / "deep").write_text("of no concern")
+        (root / "dir" / "many-2").read_text()
+        data, seen, at = os.read(fd, 8192), [], 0
+        while at < len(data):
+            length, _, _, _, mask, inner, _ = struct.unpack_from("IBBHQii", data, at)
+            seen.append((mask, os.path.relpath(os.readlink(f"/proc/self/fd/{inner}"), root)))
+            os.close(inner)
+            at += length
+        os.close(fd)
+        return seen
+    if pair.user is None:
+        assert (FAN_OPEN | FAN_CLOSE_NOWRITE, "dir/many-2") in pair.same(work)
+
+
 def test_views_follow_the_directory(tmp_path):
     (tmp_path / "project").mkdir()
     mounted = Mounted(tmp_path / "project")
@@ -221,46 +248,3 @@ def test_requests_of_small_writes(pair):
         assert asked < 20
     else:
         assert asked >= 200
-
-
-@pytest.mark.root
-def test_a_full_disk(tmp_path):
-    """In the middle of a copy-up the lower stays what is seen; what needs no space goes on working."""
-    disk = tmp_path / "disk"
-    with open(disk, "wb") as file:
-        file.truncate(16 << 20)
-    mounted = Mounted(tmp_path)
-    subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", disk], check=True)
-    if subprocess.run(["mount", "-o", "loop", disk, mounted.environment]).returncode != 0:
-        machine.skip("no loop devices here")
-    try:
-        fill(mounted.lower)
-        (mounted.lower / "large").write_bytes(b"large" * (5 << 20))
-        root = mounted.mount()
-        before = (root / "large").stat()
-        with pytest.raises(OSError) as failure:
-            with open(root / "large", "r+b") as file:
-                file.write(b"x")
-        assert failure.value.errno == errno.ENOSPC
-        after = (root / "large").stat()
-        assert (after.st_size, after.st_mtime_ns, after.st_ino) == \
-            (before.st_size, before.st_mtime_ns, before.st_ino)
-        assert (root / "large").read_bytes() == b"large" * (5 << 20)
-        assert not (mounted.upper / "large").exists() and os.listdir(mounted.work) == ["whiteout"]
-        with pytest.raises(OSError) as failure:
-            with open(root / "filler", "wb", buffering=0) as file:
-                while file.write(bytes(1 << 20)):
-                    pass
-        assert failure.value.errno == errno.ENOSPC
-        with pytest.raises(OSError) as failure:
-            (root / "dir" / "sub" / "deep").write_bytes(bytes(1 << 20))
-        assert failure.value.errno == errno.ENOSPC
-        os.unlink(root / "filler")
-        (root / "dir" / "sub" / "deep").write_bytes(b"there is space")
-        mounted.remount()
-        assert (root / "dir" / "sub" / "deep").read_bytes() == b"there is space"
-        assert (root / "large").read_bytes()[:10] == b"largelarge"
-        mounted.unmount()
-    finally:
-        mounted.close()
-        subprocess.run(["umount", mounted.environment], check=True)
