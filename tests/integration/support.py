@@ -322,12 +322,17 @@ class World:
 
 
 def remove_tree(path):
-    """rm -rf, read-only directories (sentinels of mount points, images) included."""
-    for folder, _, _ in os.walk(path):
+    """rm -rf, directories that are closed to everybody (sentinels of mount points, images) included."""
+    def open_up(folder):
         try:
-            os.chmod(folder, 0o700)
+            if not os.path.islink(folder):
+                os.chmod(folder, 0o700)
         except OSError:
             pass
+    open_up(path)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            open_up(os.path.join(folder, name))
     subprocess.run(["rm", "-rf", path], stderr=subprocess.DEVNULL, check=False)  # however deep
 
 

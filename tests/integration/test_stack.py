@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+import machine
 from mounted import create, refused
 
 pytestmark = pytest.mark.usefixtures("mountable")
@@ -161,6 +162,21 @@ def test_the_helper(stack):
     helper(world, "other", at, "-o", f"ro,{directories(world)}")
     assert flags_of(at) == {"ro", "nosuid", "nodev"}
     assert world.run("sh", "-c", "echo x > at/x", check=None).status != 0
+
+
+def test_flags_that_take_nothing_away(stack):
+    """What only root may give, and what lets others in."""
+    world = stack
+    at = world.project / "at"
+    others = machine.user_options(machine.ordinary_user()) if world.uid == 0 else {}
+    options = "rw,exec,suid,dev" + (",allow_other" if others else "")
+    helper(world, "tree", at, "-o", f"{directories(world)},{options}")
+    assert flags_of(at) == ({"rw"} if others else {"rw", "nosuid", "nodev"})
+    if others:
+        assert subprocess.run([at / "run"], capture_output=True, text=True, **others).stdout == "ran\n"
+        helper(world, "tree", at, "-o", "remount,nosuid,noexec,nodev")
+        assert flags_of(at) == {"rw", "nosuid", "noexec", "nodev"}
+        assert subprocess.run(["cat", at / "dir" / "file"], capture_output=True, text=True, **others).stdout == "low\n"
 
 
 def test_the_helper_mounts_environments(any_world):
