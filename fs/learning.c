@@ -1,5 +1,8 @@
 #include "fs/learning.h"
 
+/* An interpreter has three. */
+#define PROBES_MAX 4
+
 struct VfLearning {
   VfStore *store;        /* borrowed; constant as the next */
   const VfDigest *image; /* borrowed */
@@ -8,6 +11,7 @@ struct VfLearning {
   VfProfile *profile; /* NULL while nobody needed it lately; [lock] */
   GArray *noted;      /* of VfProfileRange, in the order of reading; [lock] */
   guint n_others;     /* reads of what is no code; [lock] */
+  GPtrArray *probes;  /* of char *, which stay; [lock] */
 };
 
 VfLearning *
@@ -17,6 +21,7 @@ vf_learning_new (VfStore *store, const VfDigest *image)
   learning->store = store;
   learning->image = image;
   learning->noted = g_array_new (FALSE, FALSE, sizeof (VfProfileRange));
+  learning->probes = g_ptr_array_new_with_free_func (g_free);
   g_mutex_init (&learning->lock);
   return learning;
 }
@@ -28,6 +33,7 @@ vf_learning_free (VfLearning *learning)
     return;
   g_clear_pointer (&learning->profile, vf_profile_unref);
   g_array_unref (learning->noted);
+  g_ptr_array_unref (learning->probes);
   g_mutex_clear (&learning->lock);
   g_free (learning);
 }
@@ -53,6 +59,22 @@ vf_learning_note (VfLearning *learning, guint32 group, const VfImageNode *node, 
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&learning->lock);
   if (learning->noted->len < VF_PROFILE_MAX_RANGES)
     g_array_append_val (learning->noted, range);
+}
+
+void
+vf_learning_note_probe (VfLearning *learning, const char *name)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&learning->lock);
+  if (learning->probes->len < PROBES_MAX &&
+      !g_ptr_array_find_with_equal_func (learning->probes, name, g_str_equal, NULL))
+    g_ptr_array_add (learning->probes, g_strdup (name));
+}
+
+const char *
+vf_learning_probe (VfLearning *learning, guint number)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&learning->lock);
+  return number < learning->probes->len ? g_ptr_array_index (learning->probes, number) : NULL;
 }
 
 void

@@ -22,6 +22,10 @@ VfProfile *vf_learning_profile (VfLearning *learning);
 /* An import read @size bytes at @offset of @node, and that belongs to @group. */
 void vf_learning_note (VfLearning *learning, guint32 group, const VfImageNode *node, guint64 offset,
                        guint64 size);
+/* An import looked for an `__init__` by that name in vain. */
+void vf_learning_note_probe (VfLearning *learning, const char *name);
+/* The names that were noted, by number, as long as @learning; NULL behind the last. */
+const char *vf_learning_probe (VfLearning *learning, guint number);
 /* Something was read that is no code. */
 void vf_learning_note_other (VfLearning *learning);
 /* Remembers what was noted since the last time, unless that looks like no import. */

@@ -5,32 +5,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/bit-set.h"
 #include "fs/learning.h"
 #include "fs/lister.h"
 #include "fs/upper.h"
+#include "fs/warming.h"
 #include "layers/io.h"
 
 /* A hidden directory's id: these bits, which no node has both (fs/upper.h, fs/lower.c), whether it
  * is a group, and the index of a directory. */
-#define HIDDEN_BITS   (G_GUINT64_CONSTANT (3) << 62)
-#define GROUP_BIT     (G_GUINT64_CONSTANT (1) << 32)
-#define CACHE_NAME    "__pycache__"
-#define PROBE_PREFIX  "__init__."
-#define PROBES_MAX    4         /* names by which an `__init__` is looked for in vain */
-#define FEW           3         /* modules for which it is not worth the while */
-#define MODULE_BYTES  (1 << 20) /* larger ones are read as they are needed */
-#define PUSH_BYTES    (1 << 20) /* at a time */
-#define FOR_EVER      1e9
-#define BITS_PER_WORD 64
+#define HIDDEN_BITS  (G_GUINT64_CONSTANT (3) << 62)
+#define GROUP_BIT    (G_GUINT64_CONSTANT (1) << 32)
+#define CACHE_NAME   "__pycache__"
+#define PROBE_PREFIX "__init__."
+#define FEW          3         /* modules for which it is not worth the while */
+#define MODULE_BYTES (1 << 20) /* larger ones are read as they are needed */
+#define PUSH_BYTES   (1 << 20) /* at a time */
+#define FOR_EVER     1e9
 
-/* One bit a node of the image, changed atomically. */
+/* Sets of the image's nodes. */
 typedef struct {
   /* A file: the kernel may have a name for it. A directory: it was queued, or it is the group of
    * one that was. */
   guint64 *shown;
   guint64 *pushed; /* files whose pages may be the image's though they were never shown */
   guint64 *opened; /* modules that were noted when somebody opened them */
-  guint64 words[];
 } Nodes;
 
 struct VfPrefetch {
@@ -39,8 +38,6 @@ struct VfPrefetch {
   VfLister *lister;     /* owned; NULL: off */
   VfLearning *learning; /* owned */
   char *prefix;         /* of the names of hidden directories */
-
-  char *probes[PROBES_MAX]; /* of imports in vain, as met; owned, each set once, atomically */
 
   guint32 last;       /* the directory that was touched last; atomic */
   guint32 last_group; /* its group; atomic */
@@ -52,22 +49,15 @@ struct VfPrefetch {
   GHashTable *groups; /* those of the profile that were pushed; the lister's */
 };
 
-static gboolean
-bit_get (const guint64 *bits, guint32 index)
+static void
+nodes_free (Nodes *nodes)
 {
-  guint64 word = __atomic_load_n (&bits[index / BITS_PER_WORD], __ATOMIC_SEQ_CST);
-  return (word >> (index % BITS_PER_WORD)) & 1;
-}
-
-/* The bit as it was before. */
-static gboolean
-bit_change (guint64 *bits, guint32 index, gboolean value)
-{
-  guint64 *word = &bits[index / BITS_PER_WORD];
-  guint64 bit = G_GUINT64_CONSTANT (1) << (index % BITS_PER_WORD);
-  guint64 before = value ? __atomic_fetch_or (word, bit, __ATOMIC_SEQ_CST)
-                         : __atomic_fetch_and (word, ~bit, __ATOMIC_SEQ_CST);
-  return (before & bit) != 0;
+  if (!nodes)
+    return;
+  g_free (nodes->shown);
+  g_free (nodes->pushed);
+  g_free (nodes->opened);
+  g_free (nodes);
 }
 
 /* A mount that nobody looks into has none. */
@@ -77,14 +67,12 @@ nodes_get (VfPrefetch *prefetch)
   Nodes *nodes = g_atomic_pointer_get (&prefetch->nodes);
   if (nodes)
     return nodes;
-  gsize n_words = vf_image_n_nodes (prefetch->image) / BITS_PER_WORD + 1;
-  nodes = g_malloc0 (sizeof *nodes + 3 * n_words * sizeof *nodes->words);
-  nodes->shown = nodes->words;
-  nodes->pushed = nodes->words + n_words;
-  nodes->opened = nodes->words + 2 * n_words;
+  gsize n = vf_image_n_nodes (prefetch->image);
+  nodes = g_new0 (Nodes, 1);
+  *nodes = (Nodes){vf_bit_set_new (n), vf_bit_set_new (n), vf_bit_set_new (n)};
   if (g_atomic_pointer_compare_and_exchange (&prefetch->nodes, NULL, nodes))
     return nodes;
-  g_free (nodes);
+  nodes_free (nodes);
   return g_atomic_pointer_get (&prefetch->nodes);
 }
 
@@ -98,9 +86,9 @@ touch (VfPrefetch *prefetch, guint32 directory)
     return;
   guint32 group = vf_profile_group_of (prefetch->image, directory);
   __atomic_store_n (&prefetch->last_group, group, __ATOMIC_RELAXED);
-  if (bit_change (nodes_get (prefetch)->shown, directory, TRUE))
+  if (vf_bit_set_add (nodes_get (prefetch)->shown, directory))
     return;
-  bit_change (nodes_get (prefetch)->shown, group, TRUE);
+  vf_bit_set_add (nodes_get (prefetch)->shown, group);
   vf_lister_queue (prefetch->lister, directory);
 }
 
@@ -122,7 +110,7 @@ note (VfPrefetch *prefetch, const VfImageNode *node, guint64 offset, guint64 siz
   /* What has no modules (numpy.libs) belongs to what was imported before. */
   guint32 group = vf_profile_group_of (prefetch->image, node->parent);
   guint32 last_group = __atomic_load_n (&prefetch->last_group, __ATOMIC_RELAXED);
-  if (last_group != 0 && !bit_get (nodes_get (prefetch)->shown, group))
+  if (last_group != 0 && !vf_bit_set_has (nodes_get (prefetch)->shown, group))
     group = last_group;
   vf_learning_note (prefetch->learning, group, node, offset, size);
   vf_lister_wake (prefetch->lister);
@@ -149,8 +137,8 @@ vf_prefetch_found (VfPrefetch *prefetch, const char *name, const VfEntry *entry)
   if (!prefetch->lister || entry->lower_index == 0 || !is_module (name))
     return;
   /* There will be no READ to learn from. */
-  if (bit_get (nodes_get (prefetch)->pushed, entry->lower_index) &&
-      !bit_get (nodes_get (prefetch)->shown, entry->lower_index) &&
+  if (vf_bit_set_has (nodes_get (prefetch)->pushed, entry->lower_index) &&
+      !vf_bit_set_has (nodes_get (prefetch)->shown, entry->lower_index) &&
       vf_image_get (prefetch->image, entry->lower_index, &node) == 0)
     note (prefetch, &node, 0, node.size);
 }
@@ -161,25 +149,10 @@ vf_prefetch_opened (VfPrefetch *prefetch, guint64 id)
   VfImageNode node;
   if (!prefetch->lister || (id & VF_UPPER_BORN_BIT) ||
       vf_image_find (prefetch->image, id, &node) < 0 || node.type != VF_NODE_FILE ||
-      !is_module (node.name) || !bit_get (nodes_get (prefetch)->shown, node.parent) ||
-      bit_change (nodes_get (prefetch)->opened, node.index, TRUE))
+      !is_module (node.name) || !vf_bit_set_has (nodes_get (prefetch)->shown, node.parent) ||
+      vf_bit_set_add (nodes_get (prefetch)->opened, node.index))
     return;
   note (prefetch, &node, 0, node.size);
-}
-
-static void
-remember_probe (VfPrefetch *prefetch, const char *name)
-{
-  for (guint i = 0; i < PROBES_MAX; i++) {
-    const char *probe = g_atomic_pointer_get (&prefetch->probes[i]);
-    g_autofree char *copy = probe ? NULL : g_strdup (name);
-    if (copy && g_atomic_pointer_compare_and_exchange (&prefetch->probes[i], NULL, copy)) {
-      copy = NULL;
-      return;
-    }
-    if (g_str_equal (g_atomic_pointer_get (&prefetch->probes[i]), name))
-      return;
-  }
 }
 
 void
@@ -189,7 +162,7 @@ vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name)
   if (!prefetch->lister || !g_str_has_prefix (name, PROBE_PREFIX) ||
       vf_image_find (prefetch->image, parent, &package) < 0)
     return;
-  remember_probe (prefetch, name);
+  vf_learning_note_probe (prefetch->learning, name);
   if (vf_image_lookup (prefetch->image, package.index, CACHE_NAME, strlen (CACHE_NAME), &cache) ==
           0 &&
       cache.type == VF_NODE_DIRECTORY)
@@ -200,9 +173,9 @@ vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name)
 static void
 take_back (VfPrefetch *prefetch, const Nodes *nodes, guint64 id, guint32 index)
 {
-  if (bit_get (nodes->pushed, index))
+  if (vf_bit_set_has (nodes->pushed, index))
     fuse_lowlevel_notify_inval_inode (prefetch->session->fuse, id, 0, 0);
-  bit_change (nodes->pushed, index, FALSE);
+  vf_bit_set_remove (nodes->pushed, index);
 }
 
 void
@@ -216,10 +189,10 @@ vf_prefetch_show (VfPrefetch *prefetch, const VfEntry *entry)
     return;
   Nodes *nodes = nodes_get (prefetch);
   gboolean is_changed = entry->lower_index == 0;
-  bit_change (nodes->shown, node.index, TRUE);
+  vf_bit_set_add (nodes->shown, node.index);
   gboolean is_being_pushed =
       __atomic_load_n (&prefetch->pushing, __ATOMIC_SEQ_CST) == (gint64)node.index;
-  if (!is_being_pushed && !bit_get (nodes->pushed, node.index))
+  if (!is_being_pushed && !vf_bit_set_has (nodes->pushed, node.index))
     return;
   /* Whoever shows the same file at this moment waits, too. */
   g_autoptr (GMutexLocker) locker =
@@ -227,7 +200,7 @@ vf_prefetch_show (VfPrefetch *prefetch, const VfEntry *entry)
   if (is_changed)
     take_back (prefetch, nodes, entry->id, node.index);
   else
-    bit_change (nodes->pushed, node.index, FALSE);
+    vf_bit_set_remove (nodes->pushed, node.index);
 }
 
 /* ---- What the lister does */
@@ -253,9 +226,7 @@ miss_probes (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *package)
 {
   g_autofree char *path = vf_image_path_of (prefetch->image, package);
   const char *probe;
-  for (guint i = 0; path && i < PROBES_MAX; i++) {
-    if (!(probe = g_atomic_pointer_get (&prefetch->probes[i])))
-      return;
+  for (guint i = 0; path && (probe = vf_learning_probe (prefetch->learning, i)); i++) {
     g_autofree char *name = g_build_filename (path, probe, NULL);
     vf_lister_look_up (lister, name);
   }
@@ -378,7 +349,7 @@ static gboolean
 is_wanted (VfPrefetch *prefetch, const VfImageNode *node)
 {
   return node->type == VF_NODE_FILE && node->has_digest && node->size > 0 &&
-         !bit_get (nodes_get (prefetch)->shown, node->index);
+         !vf_bit_set_has (nodes_get (prefetch)->shown, node->index);
 }
 
 /* From the object itself: by its id the overlay would take the node for the image's and remember
@@ -406,19 +377,38 @@ push_pages (VfPrefetch *prefetch, const VfImageNode *node, const VfProfileRange 
   }
 }
 
+/* From the object itself, and before the first is pushed. */
+static void
+warm_all (VfPrefetch *prefetch, const VfProfile *profile, guint64 id)
+{
+  GArray *pieces = g_array_new (FALSE, FALSE, sizeof (VfWarmingPiece));
+  VfImageNode node;
+  VfProfileRange range;
+  for (guint64 i = 0; entry_at (prefetch, profile, id, i, &node, &range); i++) {
+    if (!is_wanted (prefetch, &node))
+      continue;
+    VfWarmingPiece piece = {.digest = node.digest,
+                            .offset = (guint64)range.first_page * VF_PROFILE_PAGE_BYTES,
+                            .length = (guint64)range.n_pages * VF_PROFILE_PAGE_BYTES};
+    g_array_append_val (pieces, piece);
+  }
+  vf_warming_begin (vf_overlay_store (prefetch->session->overlay), pieces);
+}
+
 static void
 push_all (VfPrefetch *prefetch, const VfProfile *profile, guint64 id)
 {
   g_autofree char *buffer = g_malloc (PUSH_BYTES);
   VfImageNode node;
   VfProfileRange range;
+  warm_all (prefetch, profile, id);
   for (guint64 i = 0; entry_at (prefetch, profile, id, i, &node, &range); i++) {
     if (!is_wanted (prefetch, &node))
       continue;
     g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&prefetch->gate);
     __atomic_store_n (&prefetch->pushing, node.index, __ATOMIC_SEQ_CST);
     if (is_wanted (prefetch, &node)) {
-      bit_change (nodes_get (prefetch)->pushed, node.index, TRUE);
+      vf_bit_set_add (nodes_get (prefetch)->pushed, node.index);
       push_pages (prefetch, &node, &range, buffer);
     }
     __atomic_store_n (&prefetch->pushing, -1, __ATOMIC_SEQ_CST);
@@ -487,9 +477,7 @@ vf_prefetch_free (VfPrefetch *prefetch)
   vf_learning_free (prefetch->learning);
   g_hash_table_unref (prefetch->groups);
   g_mutex_clear (&prefetch->gate);
-  for (guint i = 0; i < PROBES_MAX; i++)
-    g_free (prefetch->probes[i]);
-  g_free (prefetch->nodes);
+  nodes_free (prefetch->nodes);
   g_free (prefetch->prefix);
   vf_image_unref (prefetch->image);
   g_free (prefetch);

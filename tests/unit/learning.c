@@ -62,11 +62,34 @@ test_no_import (Fixture *fixture, gconstpointer unused)
   vf_learning_free (learning);
 }
 
+/* Each once, and a few. */
+static void
+test_probes (Fixture *fixture, gconstpointer unused)
+{
+  VfLearning *learning = vf_learning_new (fixture->store, &image_id);
+  g_assert_null (vf_learning_probe (learning, 0));
+  vf_learning_note_probe (learning, "__init__.abi3.so");
+  vf_learning_note_probe (learning, "__init__.so");
+  vf_learning_note_probe (learning, "__init__.abi3.so");
+  const char *first = vf_learning_probe (learning, 0);
+  g_assert_null (vf_learning_probe (learning, 2));
+  for (int i = 0; i < 10; i++) {
+    g_autofree char *name = g_strdup_printf ("__init__.%d", i);
+    vf_learning_note_probe (learning, name);
+  }
+  g_assert_cmpstr (first, ==, "__init__.abi3.so");
+  g_assert_cmpstr (vf_learning_probe (learning, 1), ==, "__init__.so");
+  g_assert_cmpstr (vf_learning_probe (learning, 3), ==, "__init__.1");
+  g_assert_null (vf_learning_probe (learning, 4));
+  vf_learning_free (learning);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   FIXTURE_TEST ("/learning/written", test_written);
   FIXTURE_TEST ("/learning/no import", test_no_import);
+  FIXTURE_TEST ("/learning/probes", test_probes);
   return g_test_run ();
 }
