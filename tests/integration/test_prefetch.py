@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
@@ -13,6 +14,8 @@ from mounted import mount, status, wait_for
 from variants import first_quick
 
 N = 60
+PROGRAM = ("import many, many.sub.a, many.sub.b, many.sub.c;"
+           f"print(sum(getattr(many, f'm{{i}}').value for i in range({N})))")
 pytestmark = pytest.mark.usefixtures("mountable")
 
 
@@ -26,8 +29,8 @@ def imported(world):
     world.templates.fill_store(world, "proj with many", lambda: world.venvfs(
         "create", "proj", "--python", world.python.path, "--without-pip", "many"))
 
-    def run(place, program="import many; print(sum(getattr(many, f'm{i}').value for i in range(%d)))" % N):
-        done = world.run(place / "bin" / "python", "-I", "-c", f"import many.sub.a, many.sub.b, many.sub.c\n{program}")
+    def run(place, program=PROGRAM):
+        done = world.run(place / "bin" / "python", "-I", "-c", program)
         return done.out.strip()
 
     return run
@@ -89,6 +92,26 @@ def test_each_fresh_mount_asks_less(world, imported):
     assert second["READ"] < none["READ"], (none, second)
     # Nothing of it is seen, and nothing is pushed for who only looks around.
     assert sorted(os.listdir(place)) == sorted(name for name in os.listdir(place) if ".venvfs" not in name)
+
+
+def test_a_hot_import_asks_for_terminals_only(world, imported):
+    """Of the daemon: whether each file is one, as Python up to 3.13 does. Views are looked at anew by each
+    start of Python. The kernel may have dropped a page in between, as from any page cache."""
+    def asked(program):
+        before = dict(status(world)["requests"])
+        imported(place, program)
+        return Counter(status(world)["requests"]) - Counter(before)
+
+    def of_the_modules():
+        nonlocal found
+        found = asked("import many; print(1)") - asked("print(1)")
+        return set(found) <= {"IOCTL"}
+
+    place = mount(world, "proj")
+    imported(place)
+    found = Counter()
+    wait_for(of_the_modules)
+    assert found["IOCTL"] == (N + 1 if world.python.version < (3, 14) else 0)
 
 
 def test_who_only_looks_pushes_nothing(world, imported):
