@@ -349,6 +349,17 @@ def install_binaries(target):
     return target
 
 
+def installed_paths():
+    """All that `meson install` installs."""
+    if not (BUILD / "build.ninja").exists():
+        machine.skip(f"{BUILD} is no build directory")
+    meson = shutil.which("meson")
+    if not meson:
+        machine.skip("meson is not here")
+    listed = subprocess.run([meson, "introspect", "--installed", BUILD], capture_output=True, text=True, check=True)
+    return list(json_module.loads(listed.stdout).values())
+
+
 def new_root(prefix):
     """A short path that every user may walk through: unix sockets have 108 bytes for theirs."""
     root = Path(tempfile.mkdtemp(prefix=f"vf-{prefix}-", dir="/tmp"))

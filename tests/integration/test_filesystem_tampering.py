@@ -311,6 +311,7 @@ def base():
     support.remove_tree(root)
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("whose", ["own", "user"])
 def test_a_little(base, whose):
     tamper(base, SEED, whose, rounds=3, bursts=3, steps=150)

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import machine
+import support
 from mounted import create, refused
 
 pytestmark = pytest.mark.usefixtures("mountable")
@@ -162,6 +163,10 @@ def test_the_helper(stack):
     helper(world, "other", at, "-o", f"ro,{directories(world)}")
     assert flags_of(at) == {"ro", "nosuid", "nodev"}
     assert world.run("sh", "-c", "echo x > at/x", check=None).status != 0
+
+
+def test_the_helper_is_installed_where_mount_looks():
+    assert "/usr/sbin/mount.fuse.venvfs" in support.installed_paths()
 
 
 def test_flags_that_take_nothing_away(stack):

@@ -300,6 +300,7 @@ def tamper_and_try(world, seed, rounds):
 
 
 @pytest.mark.slow
+@pytest.mark.sanitized
 def test_a_little(tampered):
     tamper_and_try(tampered, SEED, 3)
 
