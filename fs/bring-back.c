@@ -1,7 +1,6 @@
 /* Bringing back what was set aside: a walk through the folder that moves each thing to where it
  * came from. A directory is not moved but made anew where it is missing: what has come into it
  * meanwhile stays. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -151,15 +150,13 @@ static int
 read_names (int dir_fd, GPtrArray *names)
 {
   int fd = vf_beneath_open_forced (dir_fd, ".", O_RDONLY | O_DIRECTORY);
-  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
-  if (!stream)
-    return fd < 0 ? fd : -errno;
-  struct dirent *entry;
-  while ((entry = readdir (stream)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      g_ptr_array_add (names, g_strdup (entry->d_name));
-  closedir (stream);
-  return 0;
+  if (fd < 0)
+    return fd;
+  g_autoptr (DIR) dir = vf_dir_of_fd (fd);
+  const char *name;
+  while (dir && (name = vf_dir_next (dir)))
+    g_ptr_array_add (names, g_strdup (name));
+  return -errno;
 }
 
 static int

@@ -1,7 +1,6 @@
 /* Making and ending an overlay. */
 #include "fs/overlay.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -47,16 +46,14 @@ static gboolean
 empty_work (int work_fd, GError **error)
 {
   int fd = vf_beneath_open_forced (work_fd, ".", O_RDONLY | O_DIRECTORY);
-  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
-  if (!stream)
-    return vf_error_errno (error, fd < 0 ? -fd : errno, "work: cannot list");
-  gboolean ok = TRUE;
-  struct dirent *entry;
-  while (ok && (entry = readdir (stream)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      ok = vf_remove_tree (dirfd (stream), entry->d_name, entry->d_name, error);
-  closedir (stream);
-  return ok;
+  if (fd < 0)
+    return vf_error_errno (error, -fd, "work: cannot list");
+  g_autoptr (DIR) dir = vf_dir_of_fd (fd);
+  const char *name;
+  while (dir && (name = vf_dir_next (dir)))
+    if (!vf_remove_tree (dirfd (dir), name, name, error))
+      return FALSE;
+  return errno == 0 || vf_error_errno (error, errno, "work: cannot list");
 }
 
 /* Marks and whiteouts must work there; both directories must be of one file system. */

@@ -1,7 +1,6 @@
 /* The check of environments and leases. They are users': reported, never touched. */
 #include "layers/check-private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -46,13 +45,13 @@ check_marks (VfCheck *check, int dir_fd, const char *name, const struct stat *st
 static void
 check_children (VfCheck *check, DIR *dir, const char *relative, guint depth)
 {
-  struct dirent *entry;
-  while ((entry = readdir (dir))) {
-    if (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0)
-      continue;
-    g_autofree char *child = g_build_filename (relative, entry->d_name, NULL);
-    check_tree (check, dirfd (dir), entry->d_name, child, depth);
+  const char *name;
+  while ((name = vf_dir_next (dir))) {
+    g_autofree char *child = g_build_filename (relative, name, NULL);
+    check_tree (check, dirfd (dir), name, child, depth);
   }
+  if (errno != 0)
+    vf_check_problem (check, relative, "cannot be listed: %s", g_strerror (errno));
 }
 
 static void
@@ -73,16 +72,11 @@ check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative, 
                       VF_DEPTH_MAX);
     return;
   }
-  int fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
-  if (dir) {
+  g_autoptr (DIR) dir = vf_dir_open (dir_fd, name);
+  if (dir)
     check_children (check, dir, relative, depth + 1);
-    closedir (dir);
-    return;
-  }
-  if (errno != ENOENT)
+  else if (errno != ENOENT)
     vf_check_problem (check, relative, "cannot be listed: %s", g_strerror (errno));
-  vf_fd_clear (&fd);
 }
 
 /* --- Environments --- */

@@ -3,7 +3,6 @@
  * Making and deleting them is environment-create.c's, the text of a generation generation.c's. */
 #include "layers/environment.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -166,18 +165,15 @@ vf_environment_list (VfStore *store, GError **error)
 {
   g_autofree char *path = vf_store_path_of (store, "envs");
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  VF_AUTOFD fd = openat (vf_store_fd (store), "envs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
-  if (!dir) {
+  g_autoptr (DIR) dir = vf_dir_open (vf_store_fd (store), "envs");
+  const char *name;
+  while (dir && (name = vf_dir_next (dir)))
+    if (vf_environment_check_name (name, NULL))
+      g_ptr_array_add (names, g_strdup (name));
+  if (errno != 0) {
     vf_error_errno (error, errno, "%s: cannot list", path);
     return NULL;
   }
-  vf_fd_steal (&fd);
-  struct dirent *entry;
-  while ((entry = readdir (dir)))
-    if (vf_environment_check_name (entry->d_name, NULL))
-      g_ptr_array_add (names, g_strdup (entry->d_name));
-  closedir (dir);
   g_ptr_array_sort (names, compare_strings);
   g_ptr_array_add (names, NULL);
   return (char **)g_ptr_array_free (g_steal_pointer (&names), FALSE);
@@ -213,21 +209,15 @@ vf_environment_load_generations (VfEnvironment *environment, GError **error)
   g_autoptr (GPtrArray) generations =
       g_ptr_array_new_with_free_func ((GDestroyNotify)vf_generation_free);
   g_autofree char *path = g_build_filename (environment->path, "generations", NULL);
-  VF_AUTOFD fd = openat (environment->fd, "generations", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
-  if (!dir) {
+  g_autoptr (DIR) dir = vf_dir_open (environment->fd, "generations");
+  const char *name;
+  while (dir && (name = vf_dir_next (dir)))
+    if (!add_generation (environment, name, generations, error))
+      return NULL;
+  if (errno != 0) {
     vf_error_errno (error, errno, "%s: cannot list", path);
     return NULL;
   }
-  vf_fd_steal (&fd);
-  gboolean ok = TRUE;
-  struct dirent *entry;
-  while (ok && (entry = readdir (dir)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      ok = add_generation (environment, entry->d_name, generations, error);
-  closedir (dir);
-  if (!ok)
-    return NULL;
   g_ptr_array_sort (generations, compare_numbers);
   return g_steal_pointer (&generations);
 }

@@ -3,7 +3,6 @@
  * before they have a name (O_TMPFILE). Directories keep their times. */
 #include "layers/flatten.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -41,17 +40,12 @@ join (const char *path, const char *name)
 static GPtrArray *
 list_names (int fd)
 {
-  int copy = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *stream = copy < 0 ? NULL : fdopendir (copy);
-  if (!stream)
-    return NULL;
-  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
-  struct dirent *entry;
-  while ((entry = readdir (stream)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      g_ptr_array_add (names, g_strdup (entry->d_name));
-  closedir (stream);
-  return names;
+  g_autoptr (DIR) dir = vf_dir_open (fd, ".");
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  const char *name;
+  while (dir && (name = vf_dir_next (dir)))
+    g_ptr_array_add (names, g_strdup (name));
+  return dir && errno == 0 ? g_steal_pointer (&names) : NULL;
 }
 
 /* Its own permissions do not count: it is the user's, whatever its mode. */

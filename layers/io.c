@@ -139,6 +139,35 @@ vf_make_path (int dir_fd, const char *path, const char *what, GError **error)
   }
 }
 
+/* --- Listing --- */
+
+DIR *
+vf_dir_of_fd (int fd)
+{
+  VF_AUTOFD owned = fd;
+  DIR *dir = owned < 0 ? NULL : fdopendir (owned);
+  if (dir)
+    vf_fd_steal (&owned);
+  return dir;
+}
+
+DIR *
+vf_dir_open (int dir_fd, const char *name)
+{
+  return vf_dir_of_fd (openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+}
+
+const char *
+vf_dir_next (DIR *dir)
+{
+  const struct dirent *entry;
+  do {
+    errno = 0;
+    entry = readdir (dir);
+  } while (entry && (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0));
+  return entry ? entry->d_name : NULL;
+}
+
 /* --- Removing trees --- */
 
 typedef struct {
@@ -171,10 +200,8 @@ open_for_removal (Removal *removal, int dir_fd, const char *name, GError **error
   }
   if ((st.stx_mode & S_IRWXU) != S_IRWXU)
     fchmod (fd, 0700);
-  DIR *dir = fdopendir (fd);
-  if (dir)
-    vf_fd_steal (&fd);
-  else
+  DIR *dir = vf_dir_of_fd (vf_fd_steal (&fd));
+  if (!dir)
     vf_error_errno (error, errno, "%s: cannot list %s", removal->what, name);
   return dir;
 }
@@ -198,7 +225,7 @@ move_to_top (Removal *removal, int dir_fd, const char *name, GError **error)
 static gboolean
 remove_directory (Removal *removal, int dir_fd, const char *name, guint depth, GError **error)
 {
-  DIR *dir = open_for_removal (removal, dir_fd, name, error);
+  g_autoptr (DIR) dir = open_for_removal (removal, dir_fd, name, error);
   if (!dir)
     return FALSE;
   if (depth == 0)
@@ -210,7 +237,6 @@ remove_directory (Removal *removal, int dir_fd, const char *name, guint depth, G
     rewinddir (dir);
     ok = remove_children (removal, dir, 1, error);
   }
-  closedir (dir);
   return ok &&
          (depth == VF_DEPTH_MAX || unlinkat (dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT ||
           vf_error_errno (error, errno, "%s: cannot remove %s", removal->what, name));
@@ -232,10 +258,9 @@ static gboolean
 remove_children (Removal *removal, DIR *dir, guint depth, GError **error)
 {
   gboolean ok = TRUE;
-  struct dirent *entry;
-  while (ok && (entry = readdir (dir)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      ok = remove_entry (removal, dirfd (dir), entry->d_name, depth, error);
+  const char *name;
+  while (ok && (name = vf_dir_next (dir)))
+    ok = remove_entry (removal, dirfd (dir), name, depth, error);
   return ok;
 }
 

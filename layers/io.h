@@ -4,6 +4,7 @@
  * errors. No function here follows a symlink in the last component. */
 #pragma once
 
+#include <dirent.h>
 #include <glib.h>
 #include <sys/types.h>
 
@@ -19,6 +20,14 @@ vf_fd_steal (int *fd)
   *fd = -1;
   return value;
 }
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DIR, closedir)
+/* Directory @name, to list it. NULL with errno. */
+DIR *vf_dir_open (int dir_fd, const char *name);
+/* The directory that @fd, which it takes, is open on. NULL with errno; as it is if @fd is < 0. */
+DIR *vf_dir_of_fd (int fd);
+/* The next name but "." and "..". NULL with errno, which is 0 at the end. */
+const char *vf_dir_next (DIR *dir);
 
 /* All @length bytes, in spite of short counts and EINTR. */
 gboolean vf_write_all (int fd, const void *data, gsize length, const char *what, GError **error);

@@ -3,7 +3,6 @@
  * Careful where the sweep must be: what cannot be understood here is never taken for nothing. Only
  * what is gone in the meantime (an environment that somebody deletes, a lease that ends) is passed
  * over. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -60,26 +59,18 @@ walk_entry (Scan *scan, int dir_fd, const char *name, const char *path, guint de
   if (!vf_depth_check (depth, scan->top, error))
     return FALSE;
   g_autofree char *child = g_build_filename (path, name, NULL);
-  int fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
-  if (!dir) {
-    int errnum = errno;
-    vf_fd_clear (&fd);
-    return errnum == ENOENT || vf_error_errno (error, errnum, "%s: cannot list", child);
-  }
-  gboolean ok = walk (scan, dir, child, depth + 1, error);
-  closedir (dir);
-  return ok;
+  g_autoptr (DIR) dir = vf_dir_open (dir_fd, name);
+  return dir ? walk (scan, dir, child, depth + 1, error)
+             : errno == ENOENT || vf_error_errno (error, errno, "%s: cannot list", child);
 }
 
 static gboolean
 walk (Scan *scan, DIR *dir, const char *path, guint depth, GError **error)
 {
   gboolean ok = TRUE;
-  struct dirent *entry;
-  while (ok && (errno = 0, entry = readdir (dir)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      ok = walk_entry (scan, dirfd (dir), entry->d_name, path, depth, error);
+  const char *name;
+  while (ok && (name = vf_dir_next (dir)))
+    ok = walk_entry (scan, dirfd (dir), name, path, depth, error);
   return ok && (errno == 0 || vf_error_errno (error, errno, "%s: cannot list", path));
 }
 

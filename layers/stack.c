@@ -3,7 +3,6 @@
  * of all that goes in, in order of name, so equal stacks are one image, wherever they lie. */
 #include "layers/stack.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -306,19 +305,12 @@ static gboolean
 collect_names (const Stack *stack, const Layer *layer, const char *path, GHashTable *names,
                GError **error)
 {
-  int fd = openat (layer->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
-  if (!stream)
-    return vf_error_errno (error, errno, "%s/%s: cannot be listed", stack->roots[layer->root],
-                           path);
-  struct dirent *entry;
-  while (errno = 0, (entry = readdir (stream)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      g_hash_table_add (names, g_strdup (entry->d_name));
-  int errnum = errno;
-  closedir (stream);
-  return errnum == 0 ||
-         vf_error_errno (error, errnum, "%s/%s: cannot be listed", stack->roots[layer->root], path);
+  g_autoptr (DIR) dir = vf_dir_open (layer->fd, ".");
+  const char *name;
+  while (dir && (name = vf_dir_next (dir)))
+    g_hash_table_add (names, g_strdup (name));
+  return (dir && errno == 0) ||
+         vf_error_errno (error, errno, "%s/%s: cannot be listed", stack->roots[layer->root], path);
 }
 
 static gint

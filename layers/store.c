@@ -9,7 +9,6 @@
  * The files in it are store-file.c's, its locks and temporary directories store-write.c's. */
 #include "layers/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -61,24 +60,15 @@ is_of_layout (const char *name)
 static gboolean
 holds_nothing_else (int fd, const char *path, GError **error)
 {
-  VF_AUTOFD list_fd = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *dir = list_fd < 0 ? NULL : fdopendir (list_fd);
-  if (!dir)
-    return vf_error_errno (error, errno, "%s: cannot list", path);
-  vf_fd_steal (&list_fd);
-  g_autofree char *stranger = NULL;
-  struct dirent *entry;
-  while (!stranger && (entry = readdir (dir)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0 &&
-        strcmp (entry->d_name, "lost+found") != 0 && !is_of_layout (entry->d_name))
-      stranger = g_strdup (entry->d_name);
-  closedir (dir);
-  if (stranger)
-    return vf_error_set (error, VF_ERROR_INVALID,
-                         "%s: not a store, and not empty (%s is in it); name an empty or a new "
-                         "directory with --store",
-                         path, stranger);
-  return TRUE;
+  g_autoptr (DIR) dir = vf_dir_open (fd, ".");
+  const char *name;
+  while (dir && (name = vf_dir_next (dir)))
+    if (strcmp (name, "lost+found") != 0 && !is_of_layout (name))
+      return vf_error_set (error, VF_ERROR_INVALID,
+                           "%s: not a store, and not empty (%s is in it); name an empty or a new "
+                           "directory with --store",
+                           path, name);
+  return (dir && errno == 0) || vf_error_errno (error, errno, "%s: cannot list", path);
 }
 
 /* Made in tmp/, where a sweep removes what a maker that was killed leaves. */

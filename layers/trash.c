@@ -1,7 +1,6 @@
 /* Names in the trash, and its emptying. */
 #include "layers/trash.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -40,19 +39,11 @@ measure (int dir_fd, const char *name, dev_t device, guint depth)
   guint64 bytes = (guint64)st.st_blocks * 512;
   if (!S_ISDIR (st.st_mode))
     return bytes / MAX (st.st_nlink, 1);
-  int fd = st.st_dev == device && depth < VF_DEPTH_MAX
-               ? openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
-               : -1;
-  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
-  if (!dir) {
-    vf_fd_clear (&fd);
-    return bytes;
-  }
-  struct dirent *entry;
-  while ((entry = readdir (dir)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      bytes += measure (fd, entry->d_name, device, depth + 1);
-  closedir (dir);
+  g_autoptr (DIR) dir =
+      st.st_dev == device && depth < VF_DEPTH_MAX ? vf_dir_open (dir_fd, name) : NULL;
+  const char *child;
+  while (dir && (child = vf_dir_next (dir)))
+    bytes += measure (dirfd (dir), child, device, depth + 1);
   return bytes;
 }
 

@@ -1,6 +1,5 @@
 #include "tools/export-tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -409,18 +408,14 @@ list_upper (const Place *place, GError **error)
   g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   if (place->upper_fd < 0)
     return g_steal_pointer (&names);
-  int fd = openat (place->upper_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *dir = fd < 0 ? NULL : fdopendir (fd);
-  if (!dir) {
-    fail (place, "", errno, error);
-    return NULL;
-  }
-  struct dirent *entry;
-  while ((entry = readdir (dir)))
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      g_hash_table_add (names, g_strdup (entry->d_name));
-  closedir (dir);
-  return g_steal_pointer (&names);
+  g_autoptr (DIR) dir = vf_dir_open (place->upper_fd, ".");
+  const char *name;
+  while (dir && (name = vf_dir_next (dir)))
+    g_hash_table_add (names, g_strdup (name));
+  if (dir && errno == 0)
+    return g_steal_pointer (&names);
+  fail (place, "", errno, error);
+  return NULL;
 }
 
 static gboolean

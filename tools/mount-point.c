@@ -5,7 +5,6 @@
  * takes away what another one is about to mount on. */
 #include "tools/mount-point.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -134,25 +133,18 @@ sentinel_text (const VfMountPoint *point, const VfMountPointRules *rules)
 static gboolean
 check_empty (const VfMountPoint *point, GError **error)
 {
-  int fd = openat (point->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *stream = fd >= 0 ? fdopendir (fd) : NULL;
-  if (stream == NULL) {
-    vf_error_errno (error, errno, "%s: cannot be read", point->path);
-    vf_fd_clear (&fd);
-    return FALSE;
-  }
+  g_autoptr (DIR) dir = vf_dir_open (point->directory_fd, ".");
   gboolean ordinary = FALSE;
   guint n_entries = 0;
-  const struct dirent *entry;
-  while ((entry = readdir (stream)) != NULL) {
-    if (g_str_equal (entry->d_name, ".") || g_str_equal (entry->d_name, ".."))
-      continue;
-    ordinary |= g_str_equal (entry->d_name, "pyvenv.cfg");
+  const char *name;
+  while (dir != NULL && (name = vf_dir_next (dir)) != NULL) {
+    ordinary |= g_str_equal (name, "pyvenv.cfg");
     Sentinel sentinel;
-    n_entries += !(g_str_equal (entry->d_name, VF_SENTINEL_NAME) &&
-                   sentinel_read (point->directory_fd, &sentinel));
+    n_entries +=
+        !(g_str_equal (name, VF_SENTINEL_NAME) && sentinel_read (point->directory_fd, &sentinel));
   }
-  closedir (stream);
+  if (errno != 0)
+    return vf_error_errno (error, errno, "%s: cannot be read", point->path);
   if (n_entries == 0)
     return TRUE;
   return vf_error_set (error, VF_ERROR_INVALID, "%s: %s; move it away, or mount somewhere else",

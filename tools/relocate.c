@@ -277,19 +277,13 @@ static gboolean
 relocate_scripts (int scratch_fd, int tree_fd, const char *const *former, const char *place,
                   guint *n_files, GError **error)
 {
-  int fd = openat (tree_fd, "bin", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  DIR *stream = fd >= 0 ? fdopendir (fd) : NULL;
-  if (stream == NULL) {
-    vf_fd_clear (&fd);
-    return TRUE;
-  }
+  g_autoptr (DIR) dir = vf_dir_open (tree_fd, "bin");
   gboolean done = TRUE;
   const struct dirent *entry;
-  while (done && (entry = readdir (stream)) != NULL)
+  while (dir != NULL && done && (entry = readdir (dir)) != NULL)
     if (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN)
-      done = relocate_file (scratch_fd, dirfd (stream), entry->d_name, TRUE, former, place, n_files,
+      done = relocate_file (scratch_fd, dirfd (dir), entry->d_name, TRUE, former, place, n_files,
                             error);
-  closedir (stream);
   return done;
 }
 

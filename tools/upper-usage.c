@@ -1,6 +1,5 @@
 #include "tools/upper-usage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -34,20 +33,14 @@ count (int dir_fd, const char *name, guint depth, VfUpperUsage *usage, GError **
 static gboolean
 walk (int dir_fd, const char *name, guint depth, VfUpperUsage *usage, GError **error)
 {
-  int fd = openat (dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  DIR *stream = fd >= 0 ? fdopendir (fd) : NULL;
-  if (stream == NULL) {
-    int errnum = errno;
-    vf_fd_clear (&fd);
-    return errnum == ENOENT || vf_error_errno (error, errnum, "%s: cannot be read", name);
-  }
-  gboolean done = TRUE;
-  const struct dirent *entry;
-  while (done && (entry = readdir (stream)) != NULL)
-    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, ".."))
-      done = count (dirfd (stream), entry->d_name, depth, usage, error);
-  closedir (stream);
-  return done;
+  g_autoptr (DIR) dir = vf_dir_open (dir_fd, name);
+  if (dir == NULL)
+    return errno == ENOENT || vf_error_errno (error, errno, "%s: cannot be read", name);
+  const char *child;
+  while ((child = vf_dir_next (dir)) != NULL)
+    if (!count (dirfd (dir), child, depth, usage, error))
+      return FALSE;
+  return errno == 0 || vf_error_errno (error, errno, "%s: cannot be read", name);
 }
 
 gboolean

@@ -184,6 +184,35 @@ test_make_path (Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_list (Fixture *fixture, gconstpointer data)
+{
+  put (fixture, "one", "");
+  put (fixture, ".two", "");
+  g_assert_cmpint (symlinkat (".", fixture->fd, "link"), ==, 0);
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (DIR) dir = vf_dir_open (fixture->fd, ".");
+  const char *name;
+  g_assert_nonnull (dir);
+  while ((name = vf_dir_next (dir)))
+    g_assert_true (g_hash_table_add (seen, g_strdup (name)));
+  g_assert_cmpint (errno, ==, 0);
+  g_assert_cmpuint (g_hash_table_size (seen), ==, 3);
+  g_assert_true (g_hash_table_contains (seen, ".two"));
+
+  g_assert_null (vf_dir_open (fixture->fd, "none"));
+  g_assert_cmpint (errno, ==, ENOENT);
+  g_assert_null (vf_dir_open (fixture->fd, "link"));
+  g_assert_cmpint (errno, ==, ENOTDIR);
+  errno = EXDEV;
+  g_assert_null (vf_dir_of_fd (-1));
+  g_assert_cmpint (errno, ==, EXDEV);
+  int file = openat (fixture->fd, "one", O_RDONLY | O_CLOEXEC);
+  g_assert_null (vf_dir_of_fd (file));
+  g_assert_cmpint (errno, ==, ENOTDIR);
+  g_assert_cmpint (fcntl (file, F_GETFD), ==, -1);
+}
+
+static void
 test_remove_tree (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
@@ -287,6 +316,7 @@ main (int argc, char **argv)
   ADD ("/io/read-file", test_read_file);
   ADD ("/io/replace-file", test_replace_file);
   ADD ("/io/make-path", test_make_path);
+  ADD ("/io/list", test_list);
   ADD ("/io/remove-tree", test_remove_tree);
   ADD ("/io/remove-tree/deep", test_remove_deep_tree);
   ADD ("/io/remove-tree/until", test_remove_until);
