@@ -167,12 +167,9 @@ upper_walk_begin (VfOverlay *overlay, guint64 id, UpperWalk *out_walk)
   int fd = vf_beneath_open_forced (directory->fd, ".", O_RDONLY | O_DIRECTORY);
   if (fd < 0)
     return fd;
-  out_walk->stream = fdopendir (fd);
-  if (!out_walk->stream) {
-    int errnum = errno;
-    vf_fd_clear (&fd);
-    return -errnum;
-  }
+  out_walk->stream = vf_dir_of_fd (fd);
+  if (!out_walk->stream)
+    return -errno;
   out_walk->dir_fd = dirfd (out_walk->stream);
   return 0;
 }

@@ -64,12 +64,10 @@ unlink_whiteouts (gpointer stream)
 static void
 delete_whiteouts (int dir_fd, const char *name)
 {
-  int fd = vf_beneath_open_forced (dir_fd, name, O_RDONLY | O_DIRECTORY);
-  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
-  if (!stream)
-    return;
-  vf_beneath_forced (dirfd (stream), NULL, unlink_whiteouts, stream);
-  closedir (stream);
+  g_autoptr (DIR) stream =
+      vf_dir_of_fd (vf_beneath_open_forced (dir_fd, name, O_RDONLY | O_DIRECTORY));
+  if (stream)
+    vf_beneath_forced (dirfd (stream), NULL, unlink_whiteouts, stream);
 }
 
 void
