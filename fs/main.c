@@ -40,6 +40,7 @@ typedef struct {
   VfControl *control;
   guint linger_msec;
   guint leave_source; /* 0 when no leaving is planned */
+  struct stat door;   /* of the socket's name, as it was at the beginning */
   gint look_again;    /* atomic: an idle source that looks again is pending */
 } Daemon;
 
@@ -61,19 +62,35 @@ daemon_is_idle (Daemon *daemon)
 
 static gboolean daemon_leave (gpointer user_data);
 
+static char *
+door_path (const Daemon *daemon)
+{
+  return g_build_filename (daemon->runtime_dir, VF_WIRE_SOCKET, NULL);
+}
+
+/* If the runtime directory was emptied meanwhile, another daemon's socket has that name now. */
+static gboolean
+door_is_own (const Daemon *daemon, const char *door)
+{
+  struct stat st;
+  return lstat (door, &st) == 0 && st.st_dev == daemon->door.st_dev &&
+         st.st_ino == daemon->door.st_ino;
+}
+
 /* TRUE when it leaves: the lock is then kept until the process is gone. */
 static gboolean
 daemon_close_door (Daemon *daemon)
 {
   g_autofree char *lock = g_build_filename (daemon->runtime_dir, VF_WIRE_LOCK, NULL);
-  g_autofree char *door = g_build_filename (daemon->runtime_dir, VF_WIRE_SOCKET, NULL);
+  g_autofree char *door = door_path (daemon);
   VF_AUTOFD fd = open (lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   /* Without its directory nobody finds this daemon any more. */
   if (fd < 0)
     return TRUE;
   if (flock (fd, LOCK_EX | LOCK_NB) < 0 || vf_control_is_awaited (daemon->control))
     return FALSE;
-  unlink (door);
+  if (door_is_own (daemon, door))
+    unlink (door);
   vf_fd_steal (&fd);
   return TRUE;
 }
@@ -172,6 +189,9 @@ daemon_run (Daemon *daemon, int socket_fd, GError **error)
   daemon->control = vf_control_new (socket_fd, &handler, daemon, error);
   if (daemon->control == NULL)
     return FALSE;
+  g_autofree char *door = door_path (daemon);
+  if (lstat (door, &daemon->door) < 0)
+    return vf_error_errno (error, errno, "%s: the daemon's socket is not there", door);
   daemon->loop = g_main_loop_new (NULL, FALSE);
   g_unix_signal_add (SIGTERM, daemon_stop, daemon);
   g_unix_signal_add (SIGINT, daemon_stop, daemon);

@@ -1,6 +1,7 @@
 """The daemon: one per user, started when needed, gone when idle, small."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -33,6 +34,19 @@ def test_started_when_needed_and_gone_when_idle(any_world):
     world.venvfs("umount")
     wait_for(lambda: not (folder / "control").exists())
     assert world._wait(pid, support.DAEMON_EXIT_SECONDS)
+
+
+def test_the_next_one_keeps_its_socket(world):
+    """Where somebody empties the runtime directory, as a logout does, two daemons are there for a while."""
+    create(world, "proj")
+    mount(world, "proj", env={"VENVFS_LINGER": "3"})
+    world.venvfs("umount")
+    (first,) = world.daemons()
+    shutil.rmtree(world.runtime / "venvfs")
+    mount(world, "proj")
+    assert len(world.daemons()) == 2
+    assert world._wait(first, support.DAEMON_EXIT_SECONDS)
+    assert status(world)["requests"]["INIT"] == 1
 
 
 def test_one_daemon_serves_all(any_world):
