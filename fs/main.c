@@ -30,7 +30,6 @@
 #define LINGER_SECONDS 5.0
 #define RETRY_MSEC     100
 #define SPIN_USEC      50
-#define N_WORKERS      2
 
 typedef struct {
   char *runtime_dir;
@@ -175,10 +174,18 @@ daemon_stop (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+/* Whoever asks needs a processor too, and each worker more is one that is woken for nothing now and
+ * then: with one instead of two, on two processors, a lookup takes a sixth less. */
+static guint
+default_workers (void)
+{
+  return CLAMP (g_get_num_processors () / 2, 1, 4);
+}
+
 static gboolean
 daemon_run (Daemon *daemon, int socket_fd, GError **error)
 {
-  guint n_workers = (guint)setting ("VENVFS_WORKERS", N_WORKERS, 64);
+  guint n_workers = (guint)setting ("VENVFS_WORKERS", default_workers (), 64);
   daemon->linger_msec = (guint)(setting ("VENVFS_LINGER", LINGER_SECONDS, 1e6) * 1000);
   guint spin_usec =
       (guint)setting ("VENVFS_SPIN", g_get_num_processors () > 1 ? SPIN_USEC : 0, 1e6);

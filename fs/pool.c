@@ -12,8 +12,9 @@
  *
  * Growing: a worker's `turns` is odd while it answers a request or puts a source away. A worker
  * that starts one arms a timer unless it is armed; when that fires, the sentry compares every
- * worker's `turns` with what they were the time before. All odd and unchanged: all are stuck. An
- * idle daemon has no timer. */
+ * worker's `turns` with what they were the time before. All odd and unchanged: all are stuck. A few
+ * more are started as well when several answers since the time before were slow: those who wait for
+ * the disk should do so side by side. An idle daemon has no timer. */
 #include "fs/pool.h"
 
 #include <errno.h>
@@ -36,6 +37,11 @@
 #define TICK_MSEC   10
 #define IDLE_MSEC   3000
 #define SPIN_MSEC   10 /* then other sources have their turn */
+/* So slow an answer, and so many of them in a tick, that the disk was waited for; and how many
+ * workers do so side by side. */
+#define SLOW_USEC    200
+#define SLOW_ANSWERS 4
+#define SLOW_WORKERS 4
 /* The event of the descriptor that stops the workers; sources count from 1. */
 #define STOP_ID 0
 
@@ -67,6 +73,7 @@ struct VfPool {
   int timer_fd;         /* the sentry's */
   gboolean stop;        /* atomic */
   gboolean armed;       /* atomic: the timer will fire */
+  guint n_slow;         /* atomic: answers since the last tick */
   guint spin_usec;      /* constant */
   gboolean is_spinning; /* atomic */
   pthread_t sentry;
@@ -133,9 +140,12 @@ worker_end_turn (Worker *worker)
 static int
 worker_step (Worker *worker, Source *source)
 {
+  gint64 start = g_get_monotonic_time ();
   worker_begin_turn (worker);
   int status = source->step (source->user_data, &worker->buffer);
   worker_end_turn (worker);
+  if (status > 0 && g_get_monotonic_time () - start > SLOW_USEC)
+    g_atomic_int_inc (&worker->pool->n_slow);
   return status;
 }
 
@@ -280,7 +290,17 @@ pool_start_worker (VfPool *pool, gboolean extra)
   return TRUE;
 }
 
-/* Whether any worker is busy; starts more when all of them are stuck. */
+/* How many more of @n workers, of whom @n_stuck are stuck, are wanted. */
+static guint
+sentry_want (VfPool *pool, guint n, guint n_stuck)
+{
+  guint n_slow = g_atomic_int_and (&pool->n_slow, 0);
+  if (n_stuck == n)
+    return MIN (MAX (n / 2, 1), WORKERS_MAX - n);
+  return n_slow >= SLOW_ANSWERS && n < SLOW_WORKERS ? 1 : 0;
+}
+
+/* Whether any worker is busy; starts more where they are wanted. */
 static gboolean
 sentry_look (VfPool *pool)
 {
@@ -295,7 +315,7 @@ sentry_look (VfPool *pool)
     n_stuck += busy && turns == worker->turns_at_last_tick;
     worker->turns_at_last_tick = turns;
   }
-  guint n_more = n_stuck == n ? MIN (MAX (n / 2, 1), WORKERS_MAX - n) : 0;
+  guint n_more = sentry_want (pool, n, n_stuck);
   for (guint i = 0; i < n_more && !g_atomic_int_get (&pool->stop); i++) {
     if (pool_start_worker (pool, TRUE))
       continue;

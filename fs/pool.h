@@ -1,9 +1,9 @@
 /* The pool: one small set of workers for the requests of all sessions.
  *
  * A source is a non-blocking descriptor and a function that answers one request from it. A mount
- * costs no thread. Two workers by default; when each of them has been busy with one and the same
- * request for a while (a long copy-up, a slow disk), more are started, so that such requests never
- * hold up the others; those leave again when they idle.
+ * costs no thread. There are few workers; when each of them has been busy with one and the same
+ * request for a while (a long copy-up), or many answers take long (a slow disk), more are started,
+ * so that such requests never hold up the others; those leave again when they idle.
  *
  * Locking: every function may be called from any thread. */
 #pragma once
