@@ -300,8 +300,7 @@ entry_of_unknown (const VfChild *child, guint64 hash, VfEntry *out_entry)
   guint64 own = child->st.st_ino != 0 ? (guint64)child->st.st_ino : hash;
   memset (out_entry, 0, sizeof *out_entry);
   out_entry->st.st_mode = child->st.st_mode & S_IFMT;
-  out_entry->st.st_ino =
-      child->id != 0 ? child->id : VF_UPPER_BORN_BIT | (own & (VF_UPPER_BORN_BIT - 1));
+  out_entry->st.st_ino = child->id != 0 ? child->id : vf_upper_born_id (own);
 }
 
 /* FALSE: there is none. */
