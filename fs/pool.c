@@ -36,7 +36,7 @@
 #define WORKERS_MAX 4096
 #define TICK_MSEC   10
 #define IDLE_MSEC   3000
-#define SPIN_MSEC   10 /* then other sources have their turn */
+#define SPIN_MSEC   1 /* then others have their turn, for whom there may be no other worker */
 /* So slow an answer, and so many of them in a tick, that the disk was waited for; and how many
  * workers do so side by side. */
 #define SLOW_USEC    200
