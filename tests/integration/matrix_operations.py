@@ -356,6 +356,7 @@ OPERATIONS = [
     ("flock",                with_fd(RDONLY, flock)),
     ("lockf",                with_fd(RDWR, lambda fd: fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))),
     ("lease r",              with_fd(RDONLY, lambda fd: fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK))),
+    ("lease w",              with_fd(RDWR, lambda fd: fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK))),
     ("ioctl tty",            ioctl(termios.TCGETS)),
     ("readlink",             lambda p: os.readlink(p)),
     # attributes

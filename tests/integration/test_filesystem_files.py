@@ -341,3 +341,74 @@ def lock_everything(root):
 
 def test_locks(pair):
     pair.same(lock_everything)
+
+
+LEASES = [(fcntl.F_RDLCK, os.O_RDONLY), (fcntl.F_WRLCK, os.O_RDWR), (fcntl.F_WRLCK, os.O_RDONLY)]
+INTRUDERS = {
+    "opens to read": lambda path: os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK)),
+    "opens to write": lambda path: os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK)),
+    "truncates": lambda path: os.truncate(path, 2),
+    "changes the mode": lambda path: os.chmod(path, 0o600),
+}
+
+
+def in_child(function, *arguments):
+    child = os.fork()
+    if child == 0:
+        os._exit(attempt(function, *arguments) or 0)
+    return child
+
+
+def exit_of(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def take_leases(root):
+    """Each kind of lease, and what breaks it: what was told the holder, and whoever came."""
+    seen = []
+    for name in ("file", "readonly", "dir"):
+        for lease, flags in LEASES:
+            if name == "dir" and flags != os.O_RDONLY:
+                continue
+            for does, intrude in INTRUDERS.items():
+                told = []
+                fd = os.open(root / name, flags)
+
+                def give_up(*_):
+                    told.append(fcntl.fcntl(fd, fcntl.F_GETLEASE))
+                    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+                signal.signal(signal.SIGIO, give_up)
+                taken = attempt(fcntl.fcntl, fd, fcntl.F_SETLEASE, lease), fcntl.fcntl(fd, fcntl.F_GETLEASE)
+                came = exit_of(in_child(intrude, root / name)) if taken[0] == 0 else None
+                seen.append((name, lease, flags, does, taken, told, came, fcntl.fcntl(fd, fcntl.F_GETLEASE)))
+                os.close(fd)
+    return seen
+
+
+def test_leases(pair):
+    """On files that only read, and on those that were written."""
+    for _ in range(2):
+        seen = pair.same(take_leases)
+        broken = [line for line in seen if line[5]]
+        assert {line[6] for line in broken} == {0, errno.EAGAIN}
+        assert {line[3] for line in broken} == {"opens to read", "opens to write", "truncates"}
+
+
+def hand_over(root, name):
+    """Whoever opens a leased file waits until its holder has written what it still has."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
+    with open(root / name, "r+b", buffering=0) as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        reader = subprocess.Popen(["cat", root / name], stdout=subprocess.PIPE)
+        told = signal.sigtimedwait({signal.SIGIO}, 60)
+        seen = [told is not None, fcntl.fcntl(file, fcntl.F_GETLEASE), reader.poll()]
+        file.write(b"in time")
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        return seen, reader.communicate(timeout=60)[0], reader.returncode
+
+
+def test_a_broken_lease_makes_the_next_one_wait(pair):
+    for name in ("file", "dir/sub/deep", "file"):
+        (told, wanted, ended), out, status = pair.same(hand_over, name)
+        assert told and wanted == fcntl.F_RDLCK and ended is None
+        assert out.startswith(b"in time") and status == 0
