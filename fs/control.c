@@ -79,6 +79,10 @@ authorize_peer (GDBusAuthObserver *observer, GIOStream *stream, GCredentials *cr
 static void
 invocation_fail (GDBusMethodInvocation *invocation, GError *error)
 {
+  /* The message names a path, which may have any bytes; a text on the wire may not. */
+  char *valid = g_utf8_make_valid (error->message, -1);
+  g_free (error->message);
+  error->message = valid;
   /* A failed system call travels as its message: no errno has a name on the wire. */
   if (error->domain != VF_ERROR) {
     error->domain = VF_ERROR;
@@ -101,11 +105,11 @@ request_check_version (GVariant *options, GError **error)
 }
 
 static char *
-request_text (GVariant *options, const char *key)
+request_bytes (GVariant *options, const char *key)
 {
-  char *text = NULL;
-  g_variant_lookup (options, key, "s", &text);
-  return text;
+  char *bytes = NULL;
+  g_variant_lookup (options, key, "^ay", &bytes);
+  return bytes;
 }
 
 /* Takes them all out of the message: what it still held would keep a mount alive that is given up.
@@ -148,11 +152,11 @@ request_parse (GDBusMethodInvocation *invocation, GVariant *parameters, GError *
   if (!request_check_version (options, error) ||
       !request_take_descriptors (request, invocation, parameters, options, error))
     return NULL;
-  request->store = request_text (options, "store");
-  request->name = request_text (options, "name");
-  request->prompt = request_text (options, "prompt");
-  request->mount_point = request_text (options, "mount_point");
-  request->image = request_text (options, "image");
+  request->store = request_bytes (options, "store");
+  request->name = request_bytes (options, "name");
+  request->prompt = request_bytes (options, "prompt");
+  request->mount_point = request_bytes (options, "mount_point");
+  g_variant_lookup (options, "image", "s", &request->image);
   g_variant_lookup (options, "device", "t", &request->device);
   g_variant_lookup (options, "generation", "u", &request->generation);
   gboolean complete = request->store != NULL && request->name != NULL && request->prompt != NULL &&

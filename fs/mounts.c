@@ -360,9 +360,9 @@ mount_describe (Mount *mount)
   g_autofree char *mount_point = vf_session_mount_point (mount->session);
   GVariantDict dict;
   g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "store", "s", request->store);
-  g_variant_dict_insert (&dict, "name", "s", request->name);
-  g_variant_dict_insert (&dict, "mount_point", "s", mount_point);
+  g_variant_dict_insert (&dict, "store", "^ay", request->store);
+  g_variant_dict_insert (&dict, "name", "^ay", request->name);
+  g_variant_dict_insert (&dict, "mount_point", "^ay", mount_point);
   g_variant_dict_insert (&dict, "device", "t", request->device);
   g_variant_dict_insert (&dict, "image", "s", request->image);
   g_variant_dict_insert_value (&dict, "requests", requests_describe (mount->session));

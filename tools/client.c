@@ -265,10 +265,10 @@ vf_client_mount (VfClient *client, const VfClientMount *mount, GError **error)
   GVariantDict options;
   g_variant_dict_init (&options, NULL);
   g_variant_dict_insert (&options, "version", "s", VF_VERSION);
-  g_variant_dict_insert (&options, "store", "s", mount->store);
-  g_variant_dict_insert (&options, "name", "s", mount->name);
-  g_variant_dict_insert (&options, "prompt", "s", mount->prompt);
-  g_variant_dict_insert (&options, "mount_point", "s", mount->mount_point);
+  g_variant_dict_insert (&options, "store", "^ay", mount->store);
+  g_variant_dict_insert (&options, "name", "^ay", mount->name);
+  g_variant_dict_insert (&options, "prompt", "^ay", mount->prompt);
+  g_variant_dict_insert (&options, "mount_point", "^ay", mount->mount_point);
   g_variant_dict_insert (&options, "image", "s", mount->image);
   g_variant_dict_insert (&options, "device", "t", mount->device);
   if (mount->work_fd > 0)
@@ -327,9 +327,9 @@ vf_client_list (VfClient *client, GError **error)
   while ((dict = g_variant_iter_next_value (iter)) != NULL) {
     VfLiveMount *mount = g_new0 (VfLiveMount, 1);
     guint64 device = 0;
-    g_variant_lookup (dict, "store", "s", &mount->store);
-    g_variant_lookup (dict, "name", "s", &mount->name);
-    g_variant_lookup (dict, "mount_point", "s", &mount->mount_point);
+    g_variant_lookup (dict, "store", "^ay", &mount->store);
+    g_variant_lookup (dict, "name", "^ay", &mount->name);
+    g_variant_lookup (dict, "mount_point", "^ay", &mount->mount_point);
     g_variant_lookup (dict, "image", "s", &mount->image);
     g_variant_lookup (dict, "device", "t", &device);
     g_variant_lookup (dict, "requests", "@a{st}", &mount->requests);

@@ -169,9 +169,8 @@ static JsonObject *
 make_error_object (const GError *error)
 {
   JsonObject *object = json_object_new ();
-  g_autofree char *message = g_utf8_make_valid (error->message, -1);
   json_object_set_string_member (object, "code", vf_output_error_code (error));
-  json_object_set_string_member (object, "message", message);
+  json_object_set_string_member (object, "message", error->message);
   if (error->domain == VF_SYSTEM_ERROR && strerrorname_np (error->code))
     json_object_set_string_member (object, "errno", strerrorname_np (error->code));
   return object;
@@ -193,15 +192,15 @@ put_envelope (VfOutput *output, const char *verb, const GError *error)
     json_object_set_object_member (envelope, "result", json_object_ref (vf_output_result (output)));
   if (output->warnings->len > 0) {
     JsonArray *warnings = json_array_new ();
-    for (guint i = 0; i < output->warnings->len; i++) {
-      g_autofree char *text = g_utf8_make_valid (output->warnings->pdata[i], -1);
-      json_array_add_string_element (warnings, text);
-    }
+    for (guint i = 0; i < output->warnings->len; i++)
+      json_array_add_string_element (warnings, output->warnings->pdata[i]);
     json_object_set_array_member (envelope, "warnings", warnings);
   }
   g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), envelope);
   g_autofree char *text = json_to_string (node, FALSE);
-  puts (text);
+  /* Paths in it may have any bytes, JSON may not. */
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  puts (valid);
 }
 
 gboolean

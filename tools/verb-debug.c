@@ -88,10 +88,8 @@ run_switch (VfInvocation *invocation, const char *wanted, GError **error)
   if (result == NULL)
     return TRUE;
   JsonArray *list = json_array_new ();
-  for (char **path = hidden; *path != NULL; path++) {
-    g_autofree char *text = g_utf8_make_valid (*path, -1);
-    json_array_add_string_element (list, text);
-  }
+  for (char **path = hidden; *path != NULL; path++)
+    json_array_add_string_element (list, *path);
   json_object_set_string_member (result, "image", image);
   json_object_set_array_member (result, "hidden", list);
   return TRUE;

@@ -37,10 +37,8 @@ on_problem (const char *path, const char *problem, gpointer user_data)
   if (!listing->problems)
     return;
   JsonObject *object = json_object_new ();
-  g_autofree char *valid_path = g_utf8_make_valid (path, -1);
-  g_autofree char *valid_problem = g_utf8_make_valid (problem, -1);
-  json_object_set_string_member (object, "path", valid_path);
-  json_object_set_string_member (object, "problem", valid_problem);
+  json_object_set_string_member (object, "path", path);
+  json_object_set_string_member (object, "problem", problem);
   json_array_add_object_element (listing->problems, object);
 }
 

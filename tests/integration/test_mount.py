@@ -187,6 +187,22 @@ def test_moved_project(any_world):
     mount(world, "proj", place)
 
 
+def test_a_path_of_any_bytes(world):
+    """Where the environment is mounted, where it was moved to, and in JSON, which can only stand for it."""
+    create(world, "proj")
+    old, new = world.project / "b\udcff", world.project / "c\udcfe"
+    mounted = world.venvfs("mount", "--json", "proj", old / ".venv").json["result"]["mounted"]
+    assert mounted == [{"name": "proj", "mount_point": f"{world.project}/b\ufffd/.venv"}]
+    assert b"prompt = 'proj'" in (old / ".venv" / "pyvenv.cfg").read_bytes()
+    said = world.run(old / ".venv" / "bin" / "python", "-c", "import sys; print(ascii(sys.prefix))").out
+    assert said == f"{str(old / '.venv')!a}\n"
+    os.rename(old, new)
+    assert states(world) == {"proj": ("mounted", f"{world.project}/c\ufffd/.venv")}
+    assert os.fsencode(new) in (new / ".venv" / "bin" / "activate").read_bytes()
+    world.venvfs("umount", "proj")
+    assert is_sealed(new / ".venv")
+
+
 @pytest.mark.root
 def test_bind_mounts(world):
     create(world, "proj")

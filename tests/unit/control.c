@@ -170,8 +170,8 @@ mount_parameters (const char *options)
 }
 
 #define COMPLETE                                                                                   \
-  "{'version': <%s>, 'store': <'/s'>, 'name': <'proj'>, 'prompt': <'p'>,"                          \
-  " 'mount_point': <'/x/.venv'>, 'image': <'00'>, 'device': <uint64 7>}"
+  "{'version': <%s>, 'store': <b'/s'>, 'name': <b'proj'>, 'prompt': <b'p'>,"                       \
+  " 'mount_point': <b'/x\\377/.venv'>, 'image': <'00'>, 'device': <uint64 7>}"
 
 static void
 assert_same_file (int fd, const char *path)
@@ -193,7 +193,7 @@ test_mount (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (request->store, ==, "/s");
   g_assert_cmpstr (request->name, ==, "proj");
   g_assert_cmpstr (request->prompt, ==, "p");
-  g_assert_cmpstr (request->mount_point, ==, "/x/.venv");
+  g_assert_cmpstr (request->mount_point, ==, "/x\377/.venv");
   g_assert_cmpstr (request->image, ==, "00");
   g_assert_cmpuint (request->device, ==, 7);
   assert_same_file (request->fuse_fd, "/proc/self/exe");
@@ -205,13 +205,13 @@ test_mount (Fixture *fixture, gconstpointer data)
 static void
 test_mount_fails (Fixture *fixture, gconstpointer data)
 {
-  fixture->answer = g_error_new (VF_ERROR, VF_ERROR_DAMAGED, "images/00: is damaged");
+  fixture->answer = g_error_new (VF_ERROR, VF_ERROR_DAMAGED, "\377/images/00: is damaged");
   g_auto (Call) damaged = {
       .method = "Mount", .parameters = mount_parameters (COMPLETE), .with_descriptors = TRUE};
   call_run (&damaged, fixture);
   g_dbus_error_strip_remote_error (damaged.error);
   g_assert_error (damaged.error, VF_ERROR, VF_ERROR_DAMAGED);
-  g_assert_cmpstr (damaged.error->message, ==, "images/00: is damaged");
+  g_assert_cmpstr (damaged.error->message, ==, "\357\277\275/images/00: is damaged");
 
   g_clear_error (&fixture->answer);
   vf_error_errno (&fixture->answer, ENOSPC, "x");
@@ -287,7 +287,7 @@ test_bad_requests (Fixture *fixture, gconstpointer data)
       VF_ERROR_BUSY,
       "daemon: the one that serves your mounts is venvfs " VF_VERSION ", this is venvfs 0; "
       "unmount what is mounted, and the next mount starts the new one");
-  assert_mount_refused (fixture, mount_parameters ("{'version': <%s>, 'store': <'/s'>}"), TRUE,
+  assert_mount_refused (fixture, mount_parameters ("{'version': <%s>, 'store': <b'/s'>}"), TRUE,
                         VF_ERROR_INVALID, "daemon: an option is missing in the call");
   assert_mount_refused (fixture, mount_parameters (COMPLETE), FALSE, VF_ERROR_INVALID,
                         "daemon: a descriptor is missing in the call");
