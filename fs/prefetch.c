@@ -43,11 +43,20 @@ struct VfPrefetch {
   guint32 last_group; /* its group; atomic */
   Nodes *nodes;       /* NULL until one is needed; set once, atomically */
 
-  GMutex gate;    /* held for one push, or to take one back */
-  gint64 pushing; /* the node that is being pushed, -1: none; atomic */
+  GMutex gate;     /* held for one push, or to take one back */
+  gint64 pushing;  /* the node that is being pushed, -1: none; atomic */
+  GThread *pusher; /* the last one: the lister waits for its answer, so there is one at a time */
 
   GHashTable *groups; /* those of the profile that were pushed; the lister's */
 };
+
+/* What is in a hidden directory is to be pushed, then @req to be answered. */
+typedef struct {
+  VfPrefetch *prefetch;
+  VfProfile *profile; /* owned */
+  guint64 id;
+  fuse_req_t req;
+} Push;
 
 static void
 nodes_free (Nodes *nodes)
@@ -415,6 +424,28 @@ push_all (VfPrefetch *prefetch, const VfProfile *profile, guint64 id)
   }
 }
 
+static gpointer
+pusher_run (gpointer user_data)
+{
+  g_autofree Push *push = user_data;
+  push_all (push->prefetch, push->profile, push->id);
+  vf_profile_unref (push->profile);
+  fuse_reply_buf (push->req, NULL, 0);
+  return NULL;
+}
+
+/* In a thread of its own: there may be one worker only, and others wait for it. */
+static void
+begin_push (VfPrefetch *prefetch, VfProfile *profile, guint64 id, fuse_req_t req)
+{
+  Push *push = g_new (Push, 1);
+  *push = (Push){prefetch, vf_profile_ref (profile), id, req};
+  g_clear_pointer (&prefetch->pusher, g_thread_join);
+  prefetch->pusher = g_thread_try_new ("venvfs-pusher", pusher_run, push, NULL);
+  if (!prefetch->pusher)
+    pusher_run (push);
+}
+
 void
 vf_prefetch_list (VfPrefetch *prefetch, fuse_req_t req, guint64 id, char *buffer, gsize size,
                   guint64 offset)
@@ -442,9 +473,10 @@ vf_prefetch_list (VfPrefetch *prefetch, fuse_req_t req, guint64 id, char *buffer
     used += needed;
     last = node.index;
   }
-  if (used == 0)
-    push_all (prefetch, profile, id);
-  fuse_reply_buf (req, buffer, used);
+  if (used == 0 && offset > 0)
+    begin_push (prefetch, profile, id, req);
+  else
+    fuse_reply_buf (req, buffer, used);
 }
 
 VfPrefetch *
@@ -465,6 +497,13 @@ vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
         vf_lister_new (parent_fd, mount_name, vf_store_fd (vf_overlay_store (session->overlay)),
                        list_for, lister_idle, prefetch);
   return prefetch;
+}
+
+void
+vf_prefetch_stop (VfPrefetch *prefetch)
+{
+  if (prefetch)
+    g_clear_pointer (&prefetch->pusher, g_thread_join);
 }
 
 void

@@ -15,7 +15,7 @@
  * once, and only for a process that lists a directory. So there are directories that nobody can
  * find (their names have a random part and are in no listing), whose entries are those files by
  * number; the lister lists them through the mount. When the kernel asks for what comes after the
- * last entry, it has all the inodes: the worker that has to answer pushes their contents first. A
+ * last entry, it has all the inodes: a thread pushes their contents before it answers. A
  * hidden directory is a function of its number alone: a directory of the image, or the group of the
  * profile that belongs to it.
  *
@@ -38,6 +38,8 @@ G_BEGIN_DECLS
 
 /* @parent_fd, @mount_name: where the mount is seen, borrowed; -1: nothing is ever pushed. */
 VfPrefetch *vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name);
+/* Before the connection is closed: waits for what is being pushed. */
+void vf_prefetch_stop (VfPrefetch *prefetch);
 /* After the connection was closed: it waits for the lister. Writes down what was learnt. */
 void vf_prefetch_free (VfPrefetch *prefetch);
 

@@ -96,6 +96,7 @@ vf_session_free (VfSession *session)
   if (!session)
     return;
   vf_follow_free (session->follow);
+  vf_prefetch_stop (session->prefetch);
   g_clear_pointer (&session->fuse, fuse_session_destroy);
   /* After the connection was closed: nobody answers its lister any more. */
   vf_prefetch_free (session->prefetch);
