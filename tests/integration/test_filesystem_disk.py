@@ -100,6 +100,8 @@ SYNCED = {
                           lambda root: (root / "elsewhere" / "sub" / "deep").read_bytes() == b"deep\n"),
     "removed": (lambda root: os.unlink(root / "dir" / "many-1"), "dir",
                 lambda root: not (root / "dir" / "many-1").exists()),
+    "mode of what is in the image": (lambda root: (root / "kept").chmod(0o600), ".",
+                                     lambda root: (root / "kept").read_bytes() == b"kept inside\n"),
     "made and filled": (lambda root: ((root / "made").mkdir(), (root / "made" / "in").write_bytes(b"in")), "made/in",
                         lambda root: (root / "made" / "in").read_bytes() == b"in"),
 }
@@ -116,6 +118,7 @@ def test_what_was_synced_is_there_after_a_power_cut(tmp_path, what):
     attach(tmp_path / "disk", mounted.environment)
     try:
         fill(mounted.lower)
+        (mounted.lower / "kept.inline").write_bytes(b"kept inside\n")
         root = mounted.mount()
         (root / "script").write_bytes(b"before")  # so that the first copy-up is not all there is
         sync(root / "script")
