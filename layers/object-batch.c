@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "layers/error.h"
@@ -233,6 +234,18 @@ vf_object_map_free (VfObjectMap *map)
   map_free (map);
 }
 
+/* A full disk shall be an error here, not a SIGBUS in the mapping. Asked first, since a file system
+ * may give all that it has before it says that it has no more. 0 or an errno. */
+static int
+allocate (int fd, gsize length)
+{
+  struct statvfs disk;
+  gboolean known = fstatvfs (fd, &disk) == 0 && disk.f_blocks > 0 && disk.f_frsize > 0;
+  if (known && length / disk.f_frsize > disk.f_bavail)
+    return ENOSPC;
+  return posix_fallocate (fd, 0, (off_t)length);
+}
+
 VfObjectMap *
 vf_object_batch_map (VfObjectBatch *batch, gsize length, GError **error)
 {
@@ -244,9 +257,8 @@ vf_object_batch_map (VfObjectBatch *batch, gsize length, GError **error)
   map->fd = openat (vf_store_tmp_fd (batch->tmp), map->name,
                     O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   int errnum = map->fd < 0 ? errno : 0;
-  /* A full disk shall be an error here, not a SIGBUS in the mapping. */
   if (errnum == 0 && length > 0)
-    errnum = posix_fallocate (map->fd, 0, (off_t)length);
+    errnum = allocate (map->fd, length);
   if (errnum == 0 && length > 0) {
     map->data = mmap (NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, map->fd, 0);
     if (map->data == MAP_FAILED)

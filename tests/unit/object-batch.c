@@ -113,7 +113,7 @@ test_maps (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (store_stat (fixture, path).st_mode, ==, S_IFREG | 0444);
 
   g_assert_null (vf_object_batch_map (batch, (gsize)1 << 62, &error));
-  g_assert_true (error->domain == VF_SYSTEM_ERROR);
+  g_assert_error (error, VF_SYSTEM_ERROR, ENOSPC);
 }
 
 /* Both stage the same first digits while the store has no such directory. */
