@@ -18,13 +18,14 @@
 #include "layers/tree.h"
 
 #define SMALL_BYTES (1024 * 1024)
+#define STEP_BYTES  (8 * SMALL_BYTES)
 #define ATTEMPTS    3
 #define FORMAT      "venvfs stack 1"
 
 typedef struct {
   VfStore *store;
   const char *const *roots;
-  GCancellable *cancellable;
+  VfStackStopFunc is_to_stop; /* or NULL */
   GPtrArray *warnings;
   VfKnownFiles **known; /* one for each root */
   VfObjectBatch *batch;
@@ -68,6 +69,13 @@ layers_new (void)
   GArray *layers = g_array_new (FALSE, FALSE, sizeof (Layer));
   g_array_set_clear_func (layers, layer_clear);
   return layers;
+}
+
+static gboolean
+check_wanted (const Stack *stack, GError **error)
+{
+  return !stack->is_to_stop || !stack->is_to_stop () ||
+         vf_error_set (error, VF_ERROR_CANCELLED, "%s: interrupted", stack->roots[0]);
 }
 
 static gboolean
@@ -140,23 +148,43 @@ find_entry (const Stack *stack, const Layer *layer, const char *name, const char
 
 /* --- Contents --- */
 
+/* Into a file of the batch: it may be larger than the memory. */
+static gboolean
+add_large (Stack *stack, const Entry *entry, int fd, goffset offset, VfDigest *out_digest,
+           GError **error)
+{
+  gsize size = (gsize)entry->st.st_size;
+  g_autoptr (VfHasher) hasher = vf_hasher_new ();
+  g_autoptr (VfObjectMap) map = vf_object_batch_map (stack->batch, size, error);
+  if (!map) {
+    g_prefix_error (error, "%s/%s: ", stack->roots[entry->root], entry->path);
+    return FALSE;
+  }
+  char *data = vf_object_map_data (map);
+  for (gsize done = 0; done < size;) {
+    gsize step = MIN (size - done, STEP_BYTES);
+    if (!check_wanted (stack, error) ||
+        !vf_read_all (fd, data + done, step, offset + (goffset)done, entry->path, error))
+      return FALSE;
+    vf_hasher_update (hasher, data + done, step);
+    done += step;
+  }
+  vf_hasher_finish (hasher, out_digest);
+  return vf_object_batch_add_map (stack->batch, out_digest, g_steal_pointer (&map), NULL, error);
+}
+
 static gboolean
 add_bytes (Stack *stack, const Entry *entry, int fd, goffset offset, VfDigest *out_digest,
            GError **error)
 {
   gsize size = (gsize)entry->st.st_size;
-  if (size <= SMALL_BYTES) {
-    g_autofree char *data = g_malloc (size + 1);
-    if (!vf_read_all (fd, data, size, offset, entry->path, error))
-      return FALSE;
-    vf_digest_of (data, size, out_digest);
-    return vf_object_batch_add (stack->batch, out_digest, data, size, NULL, error);
-  }
-  g_autoptr (VfObjectMap) map = vf_object_batch_map (stack->batch, size, error);
-  if (!map || !vf_read_all (fd, vf_object_map_data (map), size, offset, entry->path, error))
+  if (size > SMALL_BYTES)
+    return add_large (stack, entry, fd, offset, out_digest, error);
+  g_autofree char *data = g_malloc (size + 1);
+  if (!vf_read_all (fd, data, size, offset, entry->path, error))
     return FALSE;
-  vf_digest_of (vf_object_map_data (map), size, out_digest);
-  return vf_object_batch_add_map (stack->batch, out_digest, g_steal_pointer (&map), NULL, error);
+  vf_digest_of (data, size, out_digest);
+  return vf_object_batch_add (stack->batch, out_digest, data, size, NULL, error);
 }
 
 /* A file that an overlay of venvfs has changed in mode or name only. */
@@ -323,8 +351,6 @@ static gboolean
 merge (Stack *stack, const GArray *layers, const char *path, GError **error)
 {
   g_autoptr (GHashTable) names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  if (g_cancellable_is_cancelled (stack->cancellable))
-    return vf_error_set (error, VF_ERROR_CANCELLED, "%s: interrupted", stack->roots[0]);
   for (guint i = 0; i < layers->len; i++)
     if (!collect_names (stack, &g_array_index (layers, Layer, i), path, names, error))
       return FALSE;
@@ -334,7 +360,7 @@ merge (Stack *stack, const GArray *layers, const char *path, GError **error)
   for (guint i = 0; i < n; i++) {
     g_autofree char *child =
         *path ? g_strconcat (path, "/", sorted[i], NULL) : g_strdup (sorted[i]);
-    if (!merge_name (stack, layers, sorted[i], child, error))
+    if (!check_wanted (stack, error) || !merge_name (stack, layers, sorted[i], child, error))
       return FALSE;
   }
   return TRUE;
@@ -381,7 +407,7 @@ publish (Stack *stack, const VfDigest *image, GError **error)
 }
 
 gboolean
-vf_stack_build (VfStore *store, const char *const *paths, GCancellable *cancellable,
+vf_stack_build (VfStore *store, const char *const *paths, VfStackStopFunc is_to_stop,
                 GPtrArray *warnings, VfDigest *out_image, GError **error)
 {
   guint n = g_strv_length ((char **)paths);
@@ -393,7 +419,7 @@ vf_stack_build (VfStore *store, const char *const *paths, GCancellable *cancella
   g_autofree VfKnownFiles **known = g_new0 (VfKnownFiles *, n);
   Stack stack = {.store = store,
                  .roots = paths,
-                 .cancellable = cancellable,
+                 .is_to_stop = is_to_stop,
                  .warnings = warnings,
                  .known = known,
                  .batch = batch,

@@ -215,9 +215,10 @@ vf_stack_mount (VfStore *store, const VfStackMount *mount, const char *where, GP
   if (mounting.client == NULL)
     return FALSE;
   g_autoptr (VfStoreWrite) write = vf_store_begin_write (store, error);
-  if (write == NULL || !vf_outside_upper_record (store, mounting.upper, error) ||
-      !vf_stack_build (store, (const char *const *)mounting.lower->pdata, NULL, warnings, &image,
-                       error) ||
+  if (write == NULL ||
+      !vf_stack_build (store, (const char *const *)mounting.lower->pdata, vf_interrupted, warnings,
+                       &image, error) ||
+      !vf_outside_upper_record (store, mounting.upper, error) ||
       !mount_image (&mounting, store, mount, &image, error))
     return FALSE;
   *out_path = g_strdup (mounting.point->path);

@@ -1,6 +1,7 @@
 /* layers/stack.c */
 #include "tests/unit/store-fixture.h"
 
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 
 #include "layers/image.h"
@@ -41,6 +42,15 @@ put_whiteout (Fixture *fixture, const char *path)
   g_assert_cmpint (mknod (full, S_IFCHR, 0), ==, 0);
 }
 
+/* How often the build may ask; -1: as often as it likes. */
+static int goes_on = -1;
+
+static gboolean
+is_to_stop (void)
+{
+  return goes_on >= 0 && goes_on-- == 0;
+}
+
 /* @roots: separated by blanks. */
 static gboolean
 build (Fixture *fixture, const char *roots, GPtrArray *warnings, VfDigest *out_id, GError **error)
@@ -52,7 +62,8 @@ build (Fixture *fixture, const char *roots, GPtrArray *warnings, VfDigest *out_i
     g_free (*path);
     *path = full;
   }
-  return vf_stack_build (fixture->store, (const char *const *)paths, NULL, warnings, out_id, error);
+  return vf_stack_build (fixture->store, (const char *const *)paths, is_to_stop, warnings, out_id,
+                         error);
 }
 
 static VfImage *
@@ -242,6 +253,55 @@ test_what_is_left_out (Fixture *fixture, gconstpointer data)
   g_assert_error (error, VF_SYSTEM_ERROR, ENOENT);
 }
 
+/* Between two files, and in the middle of a large one. */
+static void
+test_interrupted (Fixture *fixture, gconstpointer data)
+{
+  VfDigest id;
+  put (fixture, "low/a", "x", 0644);
+  put (fixture, "low/large", "x", 0644);
+  g_autofree char *dir = path_in (fixture, "low");
+  g_autofree char *large = path_in (fixture, "low/large");
+  g_assert_cmpint (truncate (large, 20 << 20), ==, 0);
+  for (int n = 0; n < 5; n++) {
+    g_autoptr (GError) error = NULL;
+    g_autofree char *expected = g_strconcat (dir, ": interrupted", NULL);
+    goes_on = n;
+    g_assert_false (build (fixture, "low", NULL, &id, &error));
+    g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
+    g_assert_cmpstr (error->message, ==, expected);
+    g_assert_cmpuint (store_count (fixture, "objects"), ==, 0);
+    g_assert_cmpuint (store_count (fixture, "tmp"), ==, 0);
+  }
+  goes_on = -1;
+  g_autoptr (VfImage) image = build_image (fixture, "low");
+  VfImageNode node;
+  g_assert_cmpint (vf_image_lookup_path (image, "large", &node), ==, 0);
+  g_assert_cmpuint (node.size, ==, 20 << 20);
+}
+
+/* What does not fit on the store's disk is not begun with. */
+static void
+test_too_large (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  VfDigest id;
+  put (fixture, "low/large", "x", 0644);
+  g_autofree char *large = path_in (fixture, "low/large");
+  struct statvfs disk;
+  g_assert_cmpint (statvfs (fixture->root, &disk), ==, 0);
+  guint64 size = ((guint64)disk.f_bavail + (1 << 22)) * disk.f_frsize;
+  g_assert_cmpint (truncate (large, (off_t)size), ==, 0);
+  g_autofree char *begin = g_strdup_printf ("%s: %s/tmp/", large, vf_store_path (fixture->store));
+  g_autofree char *end = g_strdup_printf (
+      ": cannot make a file of %" G_GUINT64_FORMAT " bytes in it: No space left on device", size);
+  g_assert_false (build (fixture, "low", NULL, &id, &error));
+  g_assert_error (error, VF_SYSTEM_ERROR, ENOSPC);
+  g_assert_true (g_str_has_prefix (error->message, begin));
+  g_assert_true (g_str_has_suffix (error->message, end));
+  g_assert_cmpuint (store_count (fixture, "tmp"), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -252,5 +312,7 @@ main (int argc, char **argv)
   FIXTURE_TEST ("/stack/elsewhere", test_what_is_stored_elsewhere);
   FIXTURE_TEST ("/stack/stubs", test_stubs);
   FIXTURE_TEST ("/stack/left-out", test_what_is_left_out);
+  FIXTURE_TEST ("/stack/interrupted", test_interrupted);
+  FIXTURE_TEST ("/stack/too-large", test_too_large);
   return g_test_run ();
 }
