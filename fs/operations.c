@@ -85,7 +85,7 @@ operation_init (void *user_data, struct fuse_conn_info *connection)
   if ((connection->capable & acls) == acls && vf_overlay_has_acls (session->overlay))
     connection->want |= acls;
 #ifdef HAVE_KILLPRIV_V2
-  /* Spares the question for security.capability before each write. */
+  /* Spares the question for security.capability before each write; without it, see session.c. */
   connection->want |= connection->capable & FUSE_CAP_HANDLE_KILLPRIV_V2;
 #endif
   session->can_expire = vf_kernel_can_expire (connection);
@@ -149,13 +149,12 @@ operation_setattr (fuse_req_t req, fuse_ino_t id, struct stat *values, int to_se
     int fuse;
     guint overlay;
   } bits[] = {
-      {FUSE_SET_ATTR_MODE, VF_SET_MODE},        {FUSE_SET_ATTR_UID, VF_SET_UID},
-      {FUSE_SET_ATTR_GID, VF_SET_GID},          {FUSE_SET_ATTR_SIZE, VF_SET_SIZE},
-      {FUSE_SET_ATTR_ATIME, VF_SET_ATIME},      {FUSE_SET_ATTR_MTIME, VF_SET_MTIME},
-      {FUSE_SET_ATTR_ATIME_NOW, VF_SET_ATIME},  {FUSE_SET_ATTR_MTIME_NOW, VF_SET_MTIME},
-      {FUSE_SET_ATTR_KILL_SUID, VF_TAKE_SETID},
+      {FUSE_SET_ATTR_MODE, VF_SET_MODE},       {FUSE_SET_ATTR_UID, VF_SET_UID},
+      {FUSE_SET_ATTR_GID, VF_SET_GID},         {FUSE_SET_ATTR_SIZE, VF_SET_SIZE},
+      {FUSE_SET_ATTR_ATIME, VF_SET_ATIME},     {FUSE_SET_ATTR_MTIME, VF_SET_MTIME},
+      {FUSE_SET_ATTR_ATIME_NOW, VF_SET_ATIME}, {FUSE_SET_ATTR_MTIME_NOW, VF_SET_MTIME},
   };
-  guint mask = 0;
+  guint mask = vf_request_takes_setid () ? VF_TAKE_SETID : 0;
   for (gsize i = 0; i < G_N_ELEMENTS (bits); i++)
     mask |= (to_set & bits[i].fuse) ? bits[i].overlay : 0;
   struct timespec times[2] = {values->st_atim, values->st_mtim};

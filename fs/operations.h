@@ -19,6 +19,7 @@ struct VfSession {
   VfPrefetch *prefetch;               /* owned */
   gboolean can_expire;                /* the kernel can look an entry up again instead of dropping
                                          it; written in INIT */
+  guint64 init_unique;                /* of the INIT that is answered, 0: none that matters */
   guint64 counts[VF_COUNTED_OPCODES]; /* atomic */
 };
 
@@ -53,7 +54,8 @@ void vf_operation_copy_file_range (fuse_req_t req, fuse_ino_t in, off_t in_offse
                                    struct fuse_file_info *out_info, size_t size, int flags);
 void vf_operation_lseek (fuse_req_t req, fuse_ino_t id, off_t offset, int whence,
                          struct fuse_file_info *info);
-/* The WRITE that this thread answers is by somebody who may not keep setuid and setgid. */
+/* The WRITE or SETATTR that this thread answers is by somebody who may not keep setuid and setgid.
+ */
 gboolean vf_request_takes_setid (void);
 /* Around what may copy a file up: it then ends when the caller is killed. */
 void vf_request_begin_copying (fuse_req_t req);

@@ -21,6 +21,8 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "fs/operations.h"
 #include "fs/prefetch.h"
@@ -33,6 +35,53 @@ log_fuse (enum fuse_log_level level, const char *format, va_list args)
   g_autofree char *message = g_strchomp (g_strdup_vprintf (format, args));
   g_message ("libfuse: %s", message);
 }
+
+#ifdef HAVE_KILLPRIV_V2
+
+static int
+use_descriptor (struct fuse_session *fuse, int fd)
+{
+  /* How libfuse is told to use a descriptor that is mounted already. */
+  g_autofree char *path = g_strdup_printf ("/dev/fd/%d", fd);
+  return fuse_session_mount (fuse, path);
+}
+
+#else
+
+/* libfuse has no name for HANDLE_KILLPRIV_V2, so its answer to INIT is changed on the way. */
+static void
+ask_for_killpriv (VfSession *session, const struct iovec *vector, int n)
+{
+  const struct fuse_out_header *header = vector[0].iov_base;
+  if (session->init_unique == 0 || n < 2 || header->unique != session->init_unique ||
+      vector[1].iov_len < G_STRUCT_OFFSET (struct fuse_init_out, max_background))
+    return;
+  session->init_unique = 0;
+  if (header->error == 0)
+    ((struct fuse_init_out *)vector[1].iov_base)->flags |= FUSE_HANDLE_KILLPRIV_V2;
+}
+
+static ssize_t
+device_write (int fd, struct iovec *vector, int n, void *user_data)
+{
+  ask_for_killpriv (user_data, vector, n);
+  return writev (fd, vector, n);
+}
+
+static ssize_t
+device_read (int fd, void *buffer, size_t size, void *user_data)
+{
+  return read (fd, buffer, size);
+}
+
+static int
+use_descriptor (struct fuse_session *fuse, int fd)
+{
+  const struct fuse_custom_io device = {.writev = device_write, .read = device_read};
+  return fuse_session_custom_io (fuse, &device, fd);
+}
+
+#endif
 
 static struct fuse_session *
 make_fuse_session (VfSession *session, int fuse_fd, GError **error)
@@ -47,9 +96,7 @@ make_fuse_session (VfSession *session, int fuse_fd, GError **error)
     vf_error_set (error, VF_ERROR_FAILED, "cannot make a FUSE session");
     return NULL;
   }
-  /* How libfuse is told to use a descriptor that is mounted already. */
-  g_autofree char *path = g_strdup_printf ("/dev/fd/%d", fuse_fd);
-  if (fuse_session_mount (fuse, path) < 0) {
+  if (use_descriptor (fuse, fuse_fd) < 0) {
     fuse_session_destroy (fuse);
     vf_error_set (error, VF_ERROR_FAILED, "descriptor %d is no mounted /dev/fuse", fuse_fd);
     return NULL;
@@ -139,13 +186,23 @@ static void
 note_request (VfSession *session, const struct fuse_buf *buffer)
 {
   const struct fuse_in_header *header = buffer->mem;
-  const struct fuse_write_in *write = (const void *)(header + 1);
+  const union {
+    struct fuse_init_in init;
+    struct fuse_write_in write;
+    struct fuse_setattr_in setattr;
+  } *in = (const void *)(header + 1);
   if (buffer->size < sizeof *header)
     return;
+  gsize size = buffer->size - sizeof *header;
   if (header->opcode < VF_COUNTED_OPCODES)
     __atomic_add_fetch (&session->counts[header->opcode], 1, __ATOMIC_RELAXED);
-  takes_setid = header->opcode == FUSE_WRITE && buffer->size >= sizeof *header + sizeof *write &&
-                (write->write_flags & FUSE_WRITE_KILL_SUIDGID);
+  takes_setid = (header->opcode == FUSE_WRITE && size >= sizeof in->write &&
+                 (in->write.write_flags & FUSE_WRITE_KILL_SUIDGID)) ||
+                (header->opcode == FUSE_SETATTR && size >= sizeof in->setattr &&
+                 (in->setattr.valid & FATTR_KILL_SUIDGID));
+  if (header->opcode == FUSE_INIT && size >= sizeof in->init &&
+      (in->init.flags & FUSE_HANDLE_KILLPRIV_V2))
+    session->init_unique = header->unique;
 }
 
 int

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from filesystem import Mounted, daemon_has, libc
+from filesystem import Mounted, libc
 from mounted import wait_for
 
 
@@ -234,7 +234,7 @@ def test_requests(pair):
 
 
 def test_requests_of_small_writes(pair):
-    """Where the library knows HANDLE_KILLPRIV_V2, a write asks for no capability but the first time."""
+    """A write asks for no capability but the first time."""
     def write(root):
         for path in (root / "file", root / "new"):
             with open(path, "wb", buffering=0) as file:
@@ -244,7 +244,4 @@ def test_requests_of_small_writes(pair):
     pair.mounted.unmount()
     asked = pair.mounted.requests["GETXATTR"]
     pair.mounted.mount()
-    if daemon_has("KILLPRIV_V2"):
-        assert asked < 20
-    else:
-        assert asked >= 200
+    assert asked < 20
