@@ -432,11 +432,10 @@ fill_stub (VfOverlay *overlay, const VfNode *node)
   if (result < 0)
     return result;
   result = copy_bytes (filling.object, filling.fd, (guint64)filling.st.st_size);
-  if (result < 0) {
-    /* A hole again. */
-    if (ftruncate (filling.fd, 0) < 0 || ftruncate (filling.fd, filling.st.st_size) < 0)
-      g_warning ("a stub could not be emptied after a failed copy: %s", g_strerror (errno));
-  }
+  /* A hole again, of the same size at any moment. If even that takes more room than there is, the
+   * bytes stay for the next attempt to write over. */
+  if (result < 0)
+    (void)fallocate (filling.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, filling.st.st_size);
   struct timespec times[2] = {filling.st.st_atim, filling.st.st_mtim};
   futimens (filling.fd, times);
   if (result < 0)

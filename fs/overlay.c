@@ -56,7 +56,14 @@ empty_work (int work_fd, GError **error)
   return errno == 0 || vf_error_errno (error, errno, "work: cannot list");
 }
 
-/* Marks and whiteouts must work there; both directories must be of one file system. */
+static gboolean
+is_no_room (int errnum)
+{
+  return errnum == ENOSPC || errnum == EDQUOT;
+}
+
+/* Marks and whiteouts must work there; both directories must be of one file system. Want of room
+ * says nothing of that: whoever is over quota has to mount to be able to remove something. */
 static gboolean
 probe_upper (VfOverlay *overlay, GError **error)
 {
@@ -68,12 +75,12 @@ probe_upper (VfOverlay *overlay, GError **error)
                          "upper: not on the same file system as the directory work beside it");
   VfProcPath path;
   vf_proc_path (&path, overlay->work_fd, NULL);
-  if (setxattr (path.text, "user.overlay.probe", "y", 1, 0) < 0)
+  if (setxattr (path.text, "user.overlay.probe", "y", 1, 0) < 0 && !is_no_room (errno))
     return vf_error_errno (
         error, errno, "upper: its file system keeps no user attributes, which an overlay needs");
   removexattr (path.text, "user.overlay.probe");
   int result = vf_whiteout_prepare (overlay);
-  if (result < 0)
+  if (result < 0 && !is_no_room (-result))
     return vf_error_errno (error, -result, "upper: its file system allows no whiteouts");
   return TRUE;
 }

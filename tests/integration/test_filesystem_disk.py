@@ -1,4 +1,4 @@
-"""The disk below a mount: full, or without power in the middle of something."""
+"""The disk below a mount: full, over quota, or without power in the middle of something."""
 
 import errno
 import fcntl
@@ -10,30 +10,22 @@ import subprocess
 import pytest
 
 import machine
-from filesystem import Mounted
+import support
+from disks import attach, attached, fill_up, make_btrfs, make_ext4, set_quota, sync_disk
+from filesystem import RENAME_EXCHANGE, Mounted, as_user, brief, renameat2
 from filesystem_pair import fill
+from variants import users
 
 pytestmark = pytest.mark.usefixtures("mountable")
 
 EXT4_IOC_SHUTDOWN, WITHOUT_THE_LOG = 0x8004587D, struct.pack("I", 2)
 
 
-def make_disk(path, size, features):
-    with open(path, "wb") as file:
-        file.truncate(size)
-    subprocess.run(["mkfs.ext4", "-q", "-O", features, path], check=True)
-
-
-def attach(disk, place):
-    if subprocess.run(["mount", "-o", "loop", disk, place]).returncode != 0:
-        machine.skip("no loop devices here")
-
-
 @pytest.mark.root
 def test_a_full_disk(tmp_path):
     """In the middle of a copy-up the lower stays what is seen; what needs no space goes on working."""
     mounted = Mounted(tmp_path)
-    make_disk(tmp_path / "disk", 16 << 20, "^has_journal")
+    make_ext4(tmp_path / "disk", 16 << 20, "^has_journal")
     attach(tmp_path / "disk", mounted.environment)
     try:
         fill(mounted.lower)
@@ -66,6 +58,130 @@ def test_a_full_disk(tmp_path):
     finally:
         mounted.close()
         subprocess.run(["umount", mounted.environment], check=True)
+
+
+def write_byte(path):
+    with open(path, "r+b", buffering=0) as file:
+        file.write(b"x")
+
+
+def append(path, size):
+    with open(path, "ab", buffering=0) as file:
+        file.write(bytes(size))
+
+
+# What needs room. Nothing is written to what is in the upper: fill_up() has, and as on any disk that moves mtime.
+TAKES_ROOM = {
+    "write": lambda root: write_byte(root / "big"),
+    "write to what has another mode": lambda root: write_byte(root / "sleep"),
+    "append": lambda root: append(root / "script", 1 << 20),
+    "truncate": lambda root: os.truncate(root / "big", 1 << 20),
+    "create": lambda root: (root / "new").touch(exist_ok=False),
+    "create below": lambda root: (root / "dir" / "sub" / "new").touch(exist_ok=False),
+    "mkdir": lambda root: (root / "new").mkdir(),
+    "mkdir below": lambda root: (root / "dir" / "new").mkdir(),
+    "symlink": lambda root: (root / "new").symlink_to("file"),
+    "mkfifo": lambda root: os.mkfifo(root / "new"),
+    "link": lambda root: os.link(root / "mine", root / "new"),
+    "link the image's": lambda root: os.link(root / "file", root / "new"),
+    "rename": lambda root: os.rename(root / "mine", root / "new"),
+    "rename the image's": lambda root: os.rename(root / "file", root / "new"),
+    "rename over": lambda root: os.rename(root / "mine", root / "file"),
+    "rename the image's over": lambda root: os.rename(root / "file", root / "mine"),
+    "rename a directory": lambda root: os.rename(root / "dir", root / "new"),
+    "rename into": lambda root: os.rename(root / "file", root / "dir" / "sub" / "new"),
+    "exchange": lambda root: renameat2(root / "file", root / "dir", RENAME_EXCHANGE),
+    "chmod": lambda root: os.chmod(root / "script", 0o700),
+    "chmod of a directory": lambda root: os.chmod(root / "dir" / "empty", 0o700),
+    "utime": lambda root: os.utime(root / "dir" / "sub" / "deep", (1, 1)),
+    "setxattr": lambda root: os.setxattr(root / "big", "user.some", b"thing"),
+    "unlink": lambda root: os.unlink(root / "mine"),
+    "unlink the image's": lambda root: os.unlink(root / "file"),
+    "rmdir": lambda root: os.rmdir(root / "dir" / "empty"),
+}
+
+
+def done(answer):
+    """What as_user() brought back from a step that must not fail."""
+    assert answer[0] == "saw", answer
+    return answer[1]
+
+
+def picture(root):
+    """All that is seen below @root."""
+    found = {}
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted(folders + files):
+            path = os.path.join(folder, name)
+            st = os.lstat(path)
+            content = None
+            if stat.S_ISREG(st.st_mode):
+                with open(path, "rb") as file:
+                    content = file.read()
+            found[os.path.relpath(path, root)] = brief(st), st.st_ino, st.st_mtime_ns, content
+    return found
+
+
+@pytest.fixture
+def base():
+    """A directory that every user may walk through."""
+    root = support.new_root("disk")
+    yield root
+    support.remove_tree(root)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("who", users("own", "user"))
+def test_over_quota(base, who):
+    """A real quota: whatever needs room is refused with EDQUOT and changes nothing; with room again all
+    of it works."""
+    user = machine.ordinary_user() if who == "user" else None
+    mounted = Mounted(base, user=user)
+    make_btrfs(base / "disk")
+    fill(mounted.lower)
+
+    def refusals(root):
+        (root / "mine").write_bytes(b"mine\n")
+        (root / "sleep").chmod(0o700)
+        assert fill_up(root / "filler", mounted.upper) == errno.EDQUOT
+        before, came = picture(root), {}
+        for what, act in TAKES_ROOM.items():
+            with pytest.raises(OSError) as refused:
+                act(root)
+            came[what] = errno.errorcode[refused.value.errno], picture(root) == before
+        return before, came
+
+    def all_of_it(root):
+        before = picture(root)
+        for what in ("write", "append", "create below", "rename a directory", "unlink the image's"):
+            TAKES_ROOM[what](root)
+        return before, picture(root)
+
+    with attached(base / "disk", mounted.environment):
+        set_quota(mounted.environment, 16 << 20)
+        if user is not None:
+            subprocess.run(["chown", "-hR", f"{user.pw_uid}:{user.pw_gid}", base], check=True)
+        root = mounted.mount()
+        try:
+            before, came = done(as_user(user, refusals, root))
+            assert came == dict.fromkeys(TAKES_ROOM, ("EDQUOT", True))
+            assert os.listdir(mounted.work) == ["whiteout"]
+            mounted.remount()
+            assert done(as_user(user, picture, root)) == before
+            mounted.unmount()
+            done(as_user(user, os.unlink, mounted.upper / "filler"))
+            sync_disk(mounted.environment)
+            mounted.mount()
+            del before["filler"]
+            before_all, after = done(as_user(user, all_of_it, root))
+            assert before_all == before
+            assert after["big"][-1][:2] == b"x\1" and after["new/sub/new"][-1] == b"" and "file" not in after
+            mounted.remount()
+            assert done(as_user(user, picture, root)) == after
+            mounted.unmount()
+        finally:
+            mounted.close()
 
 
 def cut_the_power(place):
@@ -114,7 +230,7 @@ def test_what_was_synced_is_there_after_a_power_cut(tmp_path, what):
     """And what was not is there as a whole or as it was."""
     change, synced, is_there = SYNCED[what]
     mounted = Mounted(tmp_path)
-    make_disk(tmp_path / "disk", 64 << 20, "has_journal")
+    make_ext4(tmp_path / "disk", 64 << 20, "has_journal")
     attach(tmp_path / "disk", mounted.environment)
     try:
         fill(mounted.lower)
