@@ -22,6 +22,7 @@ typedef struct {
   guint number;         /* of the folder in aside/ that takes things; 0: there is none */
   VfImage *next;        /* what will be shown */
   gboolean mounted;     /* the kernel may know nodes by what they are now */
+  guint depth;          /* of directories, one in the other, that are being brought back */
   GHashTable *mirrored; /* path → guint64: the directories in it so far */
   GHashTable *touched;  /* set of paths: directories that something was taken out of */
   const VfAsideWatch *watch;

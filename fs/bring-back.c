@@ -1,6 +1,8 @@
 /* Bringing back what was set aside: a walk through the folder that moves each thing to where it
- * came from. A directory is not moved but made anew where it is missing: what has come into it
- * meanwhile stays. */
+ * came from. A directory that is seen there stays, with what has come into it meanwhile, and takes
+ * in what the one that was set aside holds. Where nothing is seen, a directory is moved as a whole,
+ * however deep it is; but while it is mounted, it is made anew, since the kernel may know what is
+ * in it. Further down than a walk goes, what was set aside stays where it is. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -32,8 +34,8 @@ forget_id (const VfAside *aside, const VfChild *child, guint64 from, int from_fd
 }
 
 static int
-bring_file (VfAside *aside, const VfNode *to, guint64 from, int from_fd, const VfChild *child,
-            const char *path)
+bring_whole (VfAside *aside, const VfNode *to, guint64 from, int from_fd, const VfChild *child,
+             const char *path)
 {
   VfOverlay *overlay = aside->overlay;
   g_autoptr (VfDescriptor) directory = NULL;
@@ -134,6 +136,17 @@ bring_directory (VfAside *aside, const VfNode *to, guint64 from, int from_fd, Vf
   return result <= 0 ? result : vf_take_away (overlay, from, from_fd, name, child, FALSE);
 }
 
+/* Whether a directory can go to @path as it is: 1, 0 or -errno. */
+static int
+is_free (VfAside *aside, const VfNode *to, const char *path)
+{
+  VfChild there;
+  if (aside->mounted)
+    return 0;
+  int result = vf_child_find_in (aside->overlay, to, vf_path_last (path), &there);
+  return result == -ENOENT ? !there.whiteout && !there.below : MIN (result, 0);
+}
+
 static int
 bring_entry (VfAside *aside, const VfNode *to, guint64 from, int from_fd, const char *path)
 {
@@ -142,8 +155,15 @@ bring_entry (VfAside *aside, const VfNode *to, guint64 from, int from_fd, const 
   int result = vf_child_find (aside->overlay, &node, from_fd, vf_path_last (path), &child);
   if (result < 0 && !child.whiteout)
     return result;
-  return child.directory ? bring_directory (aside, to, from, from_fd, &child, path)
-                         : bring_file (aside, to, from, from_fd, &child, path);
+  int whole = child.directory ? is_free (aside, to, path) : 1;
+  if (whole != 0)
+    return whole < 0 ? whole : bring_whole (aside, to, from, from_fd, &child, path);
+  if (aside->depth == VF_DEPTH_MAX)
+    return 0;
+  aside->depth++;
+  result = bring_directory (aside, to, from, from_fd, &child, path);
+  aside->depth--;
+  return result;
 }
 
 static int

@@ -358,7 +358,9 @@ vf_overlay_switch (VfOverlay *overlay, const VfSwitch *wanted, int *out_result)
                 .notes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, note_free),
                 .effect = effect};
   gboolean moves = (wanted->set_aside && wanted->set_aside[0]) || wanted->bring_back != 0;
-  int result = moves && wanted->aside == 0 ? -EINVAL : compare_images (&change);
+  /* Things would come back over themselves. */
+  gboolean same = wanted->bring_back != 0 && wanted->bring_back == wanted->aside;
+  int result = (moves && wanted->aside == 0) || same ? -EINVAL : compare_images (&change);
   if (result == 0)
     result = change_upper (&change, wanted);
   int shown = result == 0 ? show (overlay, wanted->image) : result;
