@@ -125,14 +125,17 @@ bring_directory (VfAside *aside, const VfNode *to, guint64 from, int from_fd, Vf
   result = restore_marks (aside, to, directory->fd, from_fd, child, path, &there);
   if (result < 0)
     return result;
-  vf_upper_take (overlay->upper, &there.upper, name, 0);
   VfNode node = vf_node_of_child (&there);
   child->id = child->upper.id = vf_aside_record (overlay, from, name, child->st.st_ino);
   child->image = NULL;
+  /* Both records stay for as long as what is below is found by them. */
+  vf_upper_take (overlay->upper, &there.upper, name, 1);
+  vf_upper_take (overlay->upper, &child->upper, name, 1);
   result = bring_entries (aside, &node, child->id, path);
-  if (result < 0)
-    return result;
-  result = vf_child_is_empty (overlay, child, name);
+  if (result == 0)
+    result = vf_child_is_empty (overlay, child, name);
+  vf_upper_forget (overlay->upper, child->id, 1, NULL, NULL);
+  vf_upper_forget (overlay->upper, there.upper.id, 1, NULL, NULL);
   return result <= 0 ? result : vf_take_away (overlay, from, from_fd, name, child, FALSE);
 }
 

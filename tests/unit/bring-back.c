@@ -110,6 +110,19 @@ test_deep (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpuint (depth_of (fixture, "aside/1"), ==, depth);
 }
 
+/* More directories than descriptors are kept open, all of which are there already. */
+static void
+test_into_what_is_there (Fixture *fixture, gconstpointer user_data)
+{
+  g_assert_cmpint (mkdirat (fixture->environment_fd, "aside", 0755), ==, 0);
+  g_assert_cmpint (mkdirat (fixture->environment_fd, "aside/1", 0755), ==, 0);
+  make_deep (fixture, "aside/1", 200);
+  make_deep (fixture, "upper", 199);
+  forget_everything (fixture, fixture->image);
+  g_assert_cmpuint (depth_of (fixture, "upper"), ==, 200);
+  g_assert_false (disk_has (fixture, "aside/1"));
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -118,5 +131,6 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/bring-back/mount", test_a_mount_brings_back);
   FIXTURE_TEST ("/bring-back/into-itself", test_into_itself);
   FIXTURE_TEST ("/bring-back/deep", test_deep);
+  FIXTURE_TEST ("/bring-back/into-what-is-there", test_into_what_is_there);
   return g_test_run ();
 }
