@@ -18,6 +18,7 @@
 #include "fs/pool.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,8 +232,9 @@ worker_main (void *data)
     }
     if (worker->extra)
       break;
-    /* A large write has touched a megabyte of it. */
+    /* Of it a large write has touched a megabyte; of the heap, many threads at once. */
     worker_drop_buffer (worker);
+    malloc_trim (0);
     timeout = -1;
   }
   worker_leave (worker);

@@ -23,15 +23,6 @@
 #define PUSH_BYTES   (1 << 20) /* at a time */
 #define FOR_EVER     1e9
 
-/* Sets of the image's nodes. */
-typedef struct {
-  /* A file: the kernel may have a name for it. A directory: it was queued, or it is the group of
-   * one that was. */
-  guint64 *shown;
-  guint64 *pushed; /* files whose pages may be the image's though they were never shown */
-  guint64 *opened; /* modules that were noted when somebody opened them */
-} Nodes;
-
 struct VfPrefetch {
   VfSession *session;
   VfImage *image;       /* owned: the one that the mount began with */
@@ -41,7 +32,12 @@ struct VfPrefetch {
 
   guint32 last;       /* the directory that was touched last; atomic */
   guint32 last_group; /* its group; atomic */
-  Nodes *nodes;       /* NULL until one is needed; set once, atomically */
+
+  /* Of the image's nodes. */
+  VfBitSet shown;  /* a file: the kernel may have a name for it; a directory: it was queued, or it
+                      is the group of one that was */
+  VfBitSet pushed; /* files whose pages may be the image's though they were never shown */
+  VfBitSet opened; /* modules that were noted when somebody opened them */
 
   GMutex gate;     /* held for one push, or to take one back */
   gint64 pushing;  /* the node that is being pushed, -1: none; atomic */
@@ -58,33 +54,6 @@ typedef struct {
   fuse_req_t req;
 } Push;
 
-static void
-nodes_free (Nodes *nodes)
-{
-  if (!nodes)
-    return;
-  g_free (nodes->shown);
-  g_free (nodes->pushed);
-  g_free (nodes->opened);
-  g_free (nodes);
-}
-
-/* A mount that nobody looks into has none. */
-static Nodes *
-nodes_get (VfPrefetch *prefetch)
-{
-  Nodes *nodes = g_atomic_pointer_get (&prefetch->nodes);
-  if (nodes)
-    return nodes;
-  gsize n = vf_image_n_nodes (prefetch->image);
-  nodes = g_new0 (Nodes, 1);
-  *nodes = (Nodes){vf_bit_set_new (n), vf_bit_set_new (n), vf_bit_set_new (n)};
-  if (g_atomic_pointer_compare_and_exchange (&prefetch->nodes, NULL, nodes))
-    return nodes;
-  nodes_free (nodes);
-  return g_atomic_pointer_get (&prefetch->nodes);
-}
-
 /* ---- What is touched and shown */
 
 /* Something in the directory is being imported. */
@@ -95,9 +64,9 @@ touch (VfPrefetch *prefetch, guint32 directory)
     return;
   guint32 group = vf_profile_group_of (prefetch->image, directory);
   __atomic_store_n (&prefetch->last_group, group, __ATOMIC_RELAXED);
-  if (vf_bit_set_add (nodes_get (prefetch)->shown, directory))
+  if (vf_bit_set_add (&prefetch->shown, directory))
     return;
-  vf_bit_set_add (nodes_get (prefetch)->shown, group);
+  vf_bit_set_add (&prefetch->shown, group);
   vf_lister_queue (prefetch->lister, directory);
 }
 
@@ -119,7 +88,7 @@ note (VfPrefetch *prefetch, const VfImageNode *node, guint64 offset, guint64 siz
   /* What has no modules (numpy.libs) belongs to what was imported before. */
   guint32 group = vf_profile_group_of (prefetch->image, node->parent);
   guint32 last_group = __atomic_load_n (&prefetch->last_group, __ATOMIC_RELAXED);
-  if (last_group != 0 && !vf_bit_set_has (nodes_get (prefetch)->shown, group))
+  if (last_group != 0 && !vf_bit_set_has (&prefetch->shown, group))
     group = last_group;
   vf_learning_note (prefetch->learning, group, node, offset, size);
   vf_lister_wake (prefetch->lister);
@@ -146,8 +115,8 @@ vf_prefetch_found (VfPrefetch *prefetch, const char *name, const VfEntry *entry)
   if (!prefetch->lister || entry->lower_index == 0 || !is_module (name))
     return;
   /* There will be no READ to learn from. */
-  if (vf_bit_set_has (nodes_get (prefetch)->pushed, entry->lower_index) &&
-      !vf_bit_set_has (nodes_get (prefetch)->shown, entry->lower_index) &&
+  if (vf_bit_set_has (&prefetch->pushed, entry->lower_index) &&
+      !vf_bit_set_has (&prefetch->shown, entry->lower_index) &&
       vf_image_get (prefetch->image, entry->lower_index, &node) == 0)
     note (prefetch, &node, 0, node.size);
 }
@@ -158,8 +127,8 @@ vf_prefetch_opened (VfPrefetch *prefetch, guint64 id)
   VfImageNode node;
   if (!prefetch->lister || (id & VF_UPPER_BORN_BIT) ||
       vf_image_find (prefetch->image, id, &node) < 0 || node.type != VF_NODE_FILE ||
-      !is_module (node.name) || !vf_bit_set_has (nodes_get (prefetch)->shown, node.parent) ||
-      vf_bit_set_add (nodes_get (prefetch)->opened, node.index))
+      !is_module (node.name) || !vf_bit_set_has (&prefetch->shown, node.parent) ||
+      vf_bit_set_add (&prefetch->opened, node.index))
     return;
   note (prefetch, &node, 0, node.size);
 }
@@ -180,11 +149,11 @@ vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name)
 
 /* Nobody has seen it yet, so no READ of it is under way, for whose page the kernel would wait. */
 static void
-take_back (VfPrefetch *prefetch, const Nodes *nodes, guint64 id, guint32 index)
+take_back (VfPrefetch *prefetch, guint64 id, guint32 index)
 {
-  if (vf_bit_set_has (nodes->pushed, index))
+  if (vf_bit_set_has (&prefetch->pushed, index))
     fuse_lowlevel_notify_inval_inode (prefetch->session->fuse, id, 0, 0);
-  vf_bit_set_remove (nodes->pushed, index);
+  vf_bit_set_remove (&prefetch->pushed, index);
 }
 
 void
@@ -196,20 +165,19 @@ vf_prefetch_show (VfPrefetch *prefetch, const VfEntry *entry)
     return;
   if (node.index == 0 && vf_image_find (prefetch->image, entry->id, &node) < 0)
     return;
-  Nodes *nodes = nodes_get (prefetch);
   gboolean is_changed = entry->lower_index == 0;
-  vf_bit_set_add (nodes->shown, node.index);
+  vf_bit_set_add (&prefetch->shown, node.index);
   gboolean is_being_pushed =
       __atomic_load_n (&prefetch->pushing, __ATOMIC_SEQ_CST) == (gint64)node.index;
-  if (!is_being_pushed && !vf_bit_set_has (nodes->pushed, node.index))
+  if (!is_being_pushed && !vf_bit_set_has (&prefetch->pushed, node.index))
     return;
   /* Whoever shows the same file at this moment waits, too. */
   g_autoptr (GMutexLocker) locker =
       is_being_pushed || is_changed ? g_mutex_locker_new (&prefetch->gate) : NULL;
   if (is_changed)
-    take_back (prefetch, nodes, entry->id, node.index);
+    take_back (prefetch, entry->id, node.index);
   else
-    vf_bit_set_remove (nodes->pushed, node.index);
+    vf_bit_set_remove (&prefetch->pushed, node.index);
 }
 
 /* ---- What the lister does */
@@ -358,7 +326,7 @@ static gboolean
 is_wanted (VfPrefetch *prefetch, const VfImageNode *node)
 {
   return node->type == VF_NODE_FILE && node->has_digest && node->size > 0 &&
-         !vf_bit_set_has (nodes_get (prefetch)->shown, node->index);
+         !vf_bit_set_has (&prefetch->shown, node->index);
 }
 
 /* From the object itself: by its id the overlay would take the node for the image's and remember
@@ -417,7 +385,7 @@ push_all (VfPrefetch *prefetch, const VfProfile *profile, guint64 id)
     g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&prefetch->gate);
     __atomic_store_n (&prefetch->pushing, node.index, __ATOMIC_SEQ_CST);
     if (is_wanted (prefetch, &node)) {
-      vf_bit_set_add (nodes_get (prefetch)->pushed, node.index);
+      vf_bit_set_add (&prefetch->pushed, node.index);
       push_pages (prefetch, &node, &range, buffer);
     }
     __atomic_store_n (&prefetch->pushing, -1, __ATOMIC_SEQ_CST);
@@ -488,6 +456,10 @@ vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
   g_autofree char *token = g_uuid_string_random ();
   prefetch->prefix = g_strdup_printf (".venvfs-%s-", token);
   prefetch->pushing = -1;
+  gsize n = vf_image_n_nodes (prefetch->image);
+  vf_bit_set_init (&prefetch->shown, n);
+  vf_bit_set_init (&prefetch->pushed, n);
+  vf_bit_set_init (&prefetch->opened, n);
   prefetch->groups = g_hash_table_new (NULL, NULL);
   g_mutex_init (&prefetch->gate);
   prefetch->learning =
@@ -516,7 +488,9 @@ vf_prefetch_free (VfPrefetch *prefetch)
   vf_learning_free (prefetch->learning);
   g_hash_table_unref (prefetch->groups);
   g_mutex_clear (&prefetch->gate);
-  nodes_free (prefetch->nodes);
+  vf_bit_set_clear (&prefetch->shown);
+  vf_bit_set_clear (&prefetch->pushed);
+  vf_bit_set_clear (&prefetch->opened);
   g_free (prefetch->prefix);
   vf_image_unref (prefetch->image);
   g_free (prefetch);
