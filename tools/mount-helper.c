@@ -6,6 +6,7 @@
  *
  * Exits as mount(8) does: 0, 1 for a wrong call, 32 for a mount that failed. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "layers/error.h"
@@ -84,13 +85,33 @@ mount_stack (const Call *call, VfStore *store, GError **error)
   return done;
 }
 
+/* mount(8) makes a path of a source that there is in its current directory, which is / for systemd:
+ * the environment whose name leads there. More than one does so by links only. */
+static const char *
+name_behind (const char *source, char **names)
+{
+  const char *found = NULL;
+  for (char **name = names; name != NULL && *name != NULL; name++) {
+    g_autofree char *path = realpath (*name, NULL);
+    if (g_strcmp0 (path, source) != 0)
+      continue;
+    if (found != NULL)
+      return source;
+    found = *name;
+  }
+  return found != NULL ? found : source;
+}
+
 static gboolean
 mount_environment (const Call *call, VfStore *store, GError **error)
 {
   VfMountingOptions options = {.allow_other = call->options.allow_other,
                                .flags = call->options.flags};
   g_autofree char *path = NULL;
-  g_autoptr (VfEnvironment) environment = vf_environment_open (store, call->source, error);
+  g_auto (GStrv) names =
+      g_path_is_absolute (call->source) ? vf_environment_list (store, NULL) : NULL;
+  g_autoptr (VfEnvironment) environment =
+      vf_environment_open (store, name_behind (call->source, names), error);
   return environment != NULL &&
          vf_mounting_mount (store, environment, call->where, &options, &path, error);
 }
