@@ -17,20 +17,42 @@ absent (const char *name)
   return -EOPNOTSUPP;
 }
 
-/* Holds: tree. -ESTALE for an image node. */
+/* One call of xattr(7). */
+typedef struct {
+  const char *path; /* of the object in the upper */
+  const char *name;
+  const void *value; /* to be set */
+  void *buffer;      /* for what is read */
+  gsize size;
+  int flags;
+} Attribute;
+
+/* @func: the call, which finds the path filled. -ESTALE for an image node. As through a descriptor,
+ * the directory that the object is in need not be searchable. */
 static int
-find_object (VfOverlay *overlay, guint64 id, VfPlace *out_place, VfProcPath *out_path)
+reach (VfOverlay *overlay, guint64 id, VfBeneathFunc func, Attribute *attribute)
 {
+  g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
+  g_auto (VfPlace) place = {0};
+  VfProcPath path;
   VfNode node;
   int result = vf_node_resolve (overlay, id, &node);
+  if (result == 0 && !node.present)
+    result = -ESTALE;
+  if (result == 0)
+    result = vf_place_find (overlay, &node, &place);
   if (result < 0)
     return result;
-  if (!node.present)
-    return -ESTALE;
-  result = vf_place_find (overlay, &node, out_place);
-  if (result == 0)
-    vf_proc_path (out_path, out_place->dir_fd, out_place->name);
-  return result;
+  attribute->path = vf_proc_path (&path, place.dir_fd, place.name);
+  return vf_beneath_forced (place.dir_fd, NULL, func, attribute);
+}
+
+static int
+get (gpointer data)
+{
+  const Attribute *attribute = data;
+  ssize_t length = lgetxattr (attribute->path, attribute->name, attribute->buffer, attribute->size);
+  return length < 0 ? -errno : (int)length;
 }
 
 gssize
@@ -38,14 +60,9 @@ vf_overlay_getxattr (VfOverlay *overlay, guint64 id, const char *name, void *val
 {
   if (vf_mark_is_own (name))
     return -ENODATA;
-  g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
-  g_auto (VfPlace) place = {0};
-  VfProcPath path;
-  int result = find_object (overlay, id, &place, &path);
-  if (result < 0)
-    return result == -ESTALE ? absent (name) : result;
-  ssize_t length = lgetxattr (path.text, name, value, size);
-  return length < 0 ? -errno : length;
+  Attribute attribute = {.name = name, .buffer = value, .size = size};
+  int result = reach (overlay, id, get, &attribute);
+  return result == -ESTALE ? absent (name) : result;
 }
 
 /* Without the overlay's own, in place. */
@@ -64,19 +81,22 @@ filter_names (char *names, gsize length)
   return kept;
 }
 
+static int
+list_names (gpointer data)
+{
+  const Attribute *attribute = data;
+  ssize_t length = llistxattr (attribute->path, attribute->buffer, attribute->size);
+  return length < 0 ? -errno : (int)length;
+}
+
 gssize
 vf_overlay_listxattr (VfOverlay *overlay, guint64 id, char *list, gsize size)
 {
-  g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
-  g_auto (VfPlace) place = {0};
-  VfProcPath path;
-  int result = find_object (overlay, id, &place, &path);
-  if (result < 0)
-    return result == -ESTALE ? 0 : result;
   g_autofree char *names = g_malloc (XATTR_LIST_MAX);
-  ssize_t length = llistxattr (path.text, names, XATTR_LIST_MAX);
+  Attribute attribute = {.buffer = names, .size = XATTR_LIST_MAX};
+  int length = reach (overlay, id, list_names, &attribute);
   if (length < 0)
-    return -errno;
+    return length == -ESTALE ? 0 : length;
   gsize kept = filter_names (names, (gsize)length);
   if (size == 0)
     return (gssize)kept;
@@ -101,6 +121,16 @@ copy_up (VfOverlay *overlay, guint64 id)
   return node.removed ? vf_copyup_orphan (overlay, id) : vf_copyup_directory (overlay, id);
 }
 
+static int
+set (gpointer data)
+{
+  const Attribute *attribute = data;
+  return lsetxattr (attribute->path, attribute->name, attribute->value, attribute->size,
+                    attribute->flags) < 0
+             ? -errno
+             : 0;
+}
+
 int
 vf_overlay_setxattr (VfOverlay *overlay, guint64 id, const char *name, const void *value,
                      gsize size, int flags)
@@ -110,13 +140,15 @@ vf_overlay_setxattr (VfOverlay *overlay, guint64 id, const char *name, const voi
   int result = copy_up (overlay, id);
   if (result < 0)
     return result;
-  g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
-  g_auto (VfPlace) place = {0};
-  VfProcPath path;
-  result = find_object (overlay, id, &place, &path);
-  if (result < 0)
-    return result;
-  return lsetxattr (path.text, name, value, size, flags) < 0 ? -errno : 0;
+  Attribute attribute = {.name = name, .value = value, .size = size, .flags = flags};
+  return reach (overlay, id, set, &attribute);
+}
+
+static int
+take_off (gpointer data)
+{
+  const Attribute *attribute = data;
+  return lremovexattr (attribute->path, attribute->name) < 0 ? -errno : 0;
 }
 
 int
@@ -124,11 +156,7 @@ vf_overlay_removexattr (VfOverlay *overlay, guint64 id, const char *name)
 {
   if (vf_mark_is_own (name))
     return -ENODATA;
-  g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
-  g_auto (VfPlace) place = {0};
-  VfProcPath path;
-  int result = find_object (overlay, id, &place, &path);
-  if (result < 0)
-    return result == -ESTALE ? absent (name) : result;
-  return lremovexattr (path.text, name) < 0 ? -errno : 0;
+  Attribute attribute = {.name = name};
+  int result = reach (overlay, id, take_off, &attribute);
+  return result == -ESTALE ? absent (name) : result;
 }

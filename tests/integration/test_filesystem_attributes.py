@@ -278,6 +278,25 @@ def test_extended_attributes(pair):
     pair.same(set_attributes)
 
 
+def use_behind_a_closed_door(root):
+    """Through descriptors, when nobody may go through their directory any more."""
+    (root / "room").mkdir()
+    (root / "room" / "new").touch()
+    seen = []
+    for path in (root / "room" / "new", root / "dir" / "sub" / "deep"):
+        with open(path, "r+b") as file:
+            fd, door = file.fileno(), path.parent
+            door.chmod(0)
+            seen += [os.setxattr(fd, "user.kept", b"value"), os.getxattr(fd, "user.kept"), os.listxattr(fd),
+                     os.removexattr(fd, "user.kept"), os.listxattr(fd), os.fchmod(fd, 0o600), os.fstat(fd).st_mode]
+            door.chmod(0o755)
+    return seen
+
+
+def test_attributes_in_a_directory_that_is_not_searchable(pair):
+    assert pair.same(use_behind_a_closed_door)[1] == b"value"
+
+
 def test_statfs(pair):
     mount, below = pair.in_mount(os.statvfs)[1], os.statvfs(pair.plain)
     assert mount.f_namemax == below.f_namemax == 255
