@@ -209,6 +209,25 @@ vf_beneath_rename (int from_fd, const char *from, int to_fd, const char *to, gui
   return result;
 }
 
+typedef struct {
+  int from_fd, to_fd;
+  const char *from, *to;
+} Link;
+
+static int
+link_target (gpointer data)
+{
+  const Link *link = data;
+  return linkat (link->from_fd, link->from, link->to_fd, link->to, 0) < 0 ? -errno : 0;
+}
+
+int
+vf_beneath_link (int from_fd, const char *from, int to_fd, const char *to)
+{
+  Link link = {.from_fd = from_fd, .to_fd = to_fd, .from = from, .to = to};
+  return vf_beneath_forced (from_fd, NULL, link_target, &link);
+}
+
 const char *
 vf_proc_path (VfProcPath *path, int fd, const char *name)
 {

@@ -35,6 +35,8 @@ int vf_beneath_open_directory (int dir_fd, const char *path);
 int vf_beneath_stat (int dir_fd, const char *name, struct stat *out_st);
 /* As renameat2. Who moves a directory elsewhere must be able to write to it. */
 int vf_beneath_rename (int from_fd, const char *from, int to_fd, const char *to, guint flags);
+/* As linkat: the directory of what gets another name need not be searchable. */
+int vf_beneath_link (int from_fd, const char *from, int to_fd, const char *to);
 
 /* "/proc/self/fd/<fd>", or "…/<fd>/<name>" with a name. */
 typedef struct {

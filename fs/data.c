@@ -136,6 +136,20 @@ vf_overlay_read_done (VfOverlay *overlay, VfRead *read)
   g_clear_pointer ((VfDescriptor **)&read->hold, vf_descriptor_unref);
 }
 
+typedef struct {
+  const VfPlace *place;
+  char target[PATH_MAX];
+} Symlink;
+
+static int
+read_symlink (gpointer data)
+{
+  Symlink *link = data;
+  ssize_t length =
+      readlinkat (link->place->dir_fd, link->place->name, link->target, sizeof link->target);
+  return length < 0 ? -errno : (int)length;
+}
+
 int
 vf_overlay_readlink (VfOverlay *overlay, guint64 id, char **out_target)
 {
@@ -154,11 +168,11 @@ vf_overlay_readlink (VfOverlay *overlay, guint64 id, char **out_target)
   result = vf_place_find (overlay, &node, &place);
   if (result < 0)
     return result;
-  char target[PATH_MAX];
-  ssize_t length = readlinkat (place.dir_fd, place.name, target, sizeof target);
-  if (length < 0)
-    return -errno;
-  *out_target = g_strndup (target, (gsize)length);
+  Symlink link = {.place = &place};
+  result = vf_beneath_forced (place.dir_fd, NULL, read_symlink, &link);
+  if (result < 0)
+    return result;
+  *out_target = g_strndup (link.target, (gsize)result);
   return 0;
 }
 

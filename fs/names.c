@@ -371,10 +371,10 @@ link_over_whiteout (VfOverlay *overlay, const VfPlace *from, const Site *site)
 {
   char temporary[VF_NAME_BYTES];
   vf_temporary_name (overlay, temporary);
-  if (linkat (from->dir_fd, from->name, overlay->work_fd, temporary, 0) < 0)
-    return -errno;
-  int result =
-      replace_whiteout (overlay->work_fd, temporary, site->directory->fd, site->name, FALSE);
+  int result = vf_beneath_link (from->dir_fd, from->name, overlay->work_fd, temporary);
+  if (result < 0)
+    return result;
+  result = replace_whiteout (overlay->work_fd, temporary, site->directory->fd, site->name, FALSE);
   if (result < 0)
     unlinkat (overlay->work_fd, temporary, 0);
   return result;
@@ -416,8 +416,8 @@ link_present (VfOverlay *overlay, guint64 id, guint64 new_parent, const char *ne
     result = name_unnamed (overlay, id, &from, &site);
   else if (site.child.whiteout)
     result = link_over_whiteout (overlay, &from, &site);
-  else if (linkat (from.dir_fd, from.name, site.directory->fd, new_name, 0) < 0)
-    result = -errno;
+  else
+    result = vf_beneath_link (from.dir_fd, from.name, site.directory->fd, new_name);
   if (result < 0)
     return result;
   vf_directory_gained (overlay, new_parent, new_name, site.child.below, FALSE);

@@ -12,7 +12,7 @@ import pytest
 
 import machine
 import support
-from filesystem import Mounted, as_user, attempt, brief
+from filesystem import Mounted, as_user, attempt, brief, give_name
 from filesystem_pair import fill
 
 
@@ -284,16 +284,21 @@ def use_behind_a_closed_door(root):
     (root / "room" / "new").touch()
     seen = []
     for path in (root / "room" / "new", root / "dir" / "sub" / "deep"):
+        path.with_name("symlink").symlink_to("elsewhere")
         with open(path, "r+b") as file:
             fd, door = file.fileno(), path.parent
+            symlink = os.open(path.with_name("symlink"), os.O_PATH | os.O_NOFOLLOW)
             door.chmod(0)
             seen += [os.setxattr(fd, "user.kept", b"value"), os.getxattr(fd, "user.kept"), os.listxattr(fd),
-                     os.removexattr(fd, "user.kept"), os.listxattr(fd), os.fchmod(fd, 0o600), os.fstat(fd).st_mode]
+                     os.removexattr(fd, "user.kept"), os.listxattr(fd), os.fchmod(fd, 0o600), os.fstat(fd).st_mode,
+                     os.readlink("", dir_fd=symlink), os.close(symlink)]
+            give_name(fd, root / f"{path.name}-linked")
+            seen.append(os.fstat(fd).st_nlink)
             door.chmod(0o755)
     return seen
 
 
-def test_attributes_in_a_directory_that_is_not_searchable(pair):
+def test_in_a_directory_that_is_not_searchable(pair):
     assert pair.same(use_behind_a_closed_door)[1] == b"value"
 
 
