@@ -7,8 +7,9 @@
  * may have several names; it stays a stub until all bytes are on the disk and the mark is taken
  * off.
  *
- * Bytes are synced before the rename. Without that, a power cut soon after could leave an empty
- * file where the image had a full one that nobody had emptied.
+ * Bytes are synced before the rename, reflinks too. Without that, a power cut soon after could
+ * leave an empty file where the image had a full one that nobody had emptied. btrfs does so even to
+ * a stub: at the fsync of a directory it keeps the names there, but no size that was not synced.
  *
  * A copy-up is no change of the directory that it happens in: its times are put back. */
 #include <errno.h>
@@ -253,17 +254,14 @@ copy_by_hand (int in_fd, off_t in_offset, int out_fd, guint64 done, guint64 leng
   return 0;
 }
 
-/* The first @length bytes of @from into an empty file, and durably so. */
+/* The first @length bytes of @from into a file that has none. */
 static int
 copy_bytes (const VfDescriptor *from, int out_fd, guint64 length)
 {
-  if (length == 0)
-    return 0;
-  if (from->offset == 0 && ioctl (out_fd, FICLONE, from->fd) == 0)
+  if (from->offset == 0 && length > 0 && ioctl (out_fd, FICLONE, from->fd) == 0)
     return ftruncate (out_fd, (off_t)length) < 0 ? -errno : 0;
   guint64 done = 0;
   off_t in_offset = from->offset, out_offset = 0;
-  int result = 0;
   while (done < length) {
     if (is_interrupted ())
       return -EINTR;
@@ -273,15 +271,11 @@ copy_bytes (const VfDescriptor *from, int out_fd, guint64 length)
       continue;
     if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
       return -errno;
-    if (n <= 0) {
-      result = copy_by_hand (from->fd, from->offset, out_fd, done, length);
-      break;
-    }
+    if (n <= 0)
+      return copy_by_hand (from->fd, from->offset, out_fd, done, length);
     done += (guint64)n;
   }
-  if (result == 0 && fdatasync (out_fd) < 0)
-    result = -errno;
-  return result;
+  return 0;
 }
 
 static int
@@ -314,6 +308,9 @@ make_file (VfOverlay *overlay, const char *temporary, const VfNode *node, guint6
   }
   if (result == 0)
     result = dress (overlay, fd, &node->lower);
+  gboolean sync = node->lower.size > 0 && (!stub || overlay->forgets_sizes);
+  if (result == 0 && sync && fdatasync (fd) < 0)
+    result = -errno;
   return result;
 }
 
@@ -432,6 +429,8 @@ fill_stub (VfOverlay *overlay, const VfNode *node)
   if (result < 0)
     return result;
   result = copy_bytes (filling.object, filling.fd, (guint64)filling.st.st_size);
+  if (result == 0 && filling.st.st_size > 0 && fdatasync (filling.fd) < 0)
+    result = -errno;
   /* A hole again, of the same size at any moment. If even that takes more room than there is, the
    * bytes stay for the next attempt to write over. */
   if (result < 0)

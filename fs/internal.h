@@ -46,8 +46,9 @@ struct VfOverlay {
   int work_fd;        /* O_PATH */
   uid_t uid;          /* who owns image nodes */
   gid_t gid;
-  gboolean privileged; /* may give files away */
-  gboolean has_aside;  /* something was set aside once, now or in former mounts [lock: tree] */
+  gboolean privileged;    /* may give files away */
+  gboolean forgets_sizes; /* what a power cut takes from the upper's new files: see copyup.c */
+  gboolean has_aside;     /* something was set aside once, now or in former mounts [lock: tree] */
 
   GRWLock tree;
   GMutex turns_lock;

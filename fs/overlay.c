@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -85,6 +87,14 @@ probe_upper (VfOverlay *overlay, GError **error)
   return TRUE;
 }
 
+/* See copyup.c. */
+static gboolean
+forgets_sizes (int fd)
+{
+  struct statfs fs;
+  return fstatfs (fd, &fs) == 0 && fs.f_type == BTRFS_SUPER_MAGIC;
+}
+
 static void
 choose_owner (VfOverlay *overlay, gboolean owner_is_mounter)
 {
@@ -140,6 +150,7 @@ vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
       !probe_upper (overlay, error))
     return NULL;
   choose_owner (overlay, options->owner_is_mounter);
+  overlay->forgets_sizes = forgets_sizes (overlay->upper_fd);
   VfProcPath path;
   overlay->has_aside = vf_mark_has_aside (vf_proc_path (&path, overlay->upper_fd, NULL));
   overlay->turns = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);

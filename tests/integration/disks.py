@@ -27,14 +27,14 @@ def _make(path, size, *command):
     subprocess.run([*command, path], check=True, capture_output=True)
 
 
-def attach(disk, place):
-    if subprocess.run(["mount", "-o", "loop", disk, place]).returncode != 0:
+def attach(disk, place, options="loop"):
+    if subprocess.run(["mount", "-o", options, disk, place]).returncode != 0:
         machine.skip("no loop devices here, or no such file system")
 
 
 @contextmanager
-def attached(disk, place):
-    attach(disk, place)
+def attached(disk, place, options="loop"):
+    attach(disk, place, options)
     try:
         yield
     finally:
@@ -49,6 +49,11 @@ def sync_disk(place):
             raise OSError(ctypes.get_errno(), "syncfs")
     finally:
         os.close(fd)
+
+
+def as_it_is(disk, copy):
+    """What a power cut at this moment would leave of @disk: a copy, since btrfs cannot be shut down."""
+    subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
 
 
 def set_quota(place, size):

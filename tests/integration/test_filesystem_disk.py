@@ -11,10 +11,10 @@ import pytest
 
 import machine
 import support
-from disks import attach, attached, fill_up, make_btrfs, make_ext4, set_quota, sync_disk
+from disks import as_it_is, attach, attached, fill_up, make_btrfs, make_ext4, set_quota, sync_disk
 from filesystem import RENAME_EXCHANGE, Mounted, as_user, brief, renameat2
 from filesystem_pair import fill
-from variants import users
+from variants import first_quick, users
 
 pytestmark = pytest.mark.usefixtures("mountable")
 
@@ -254,3 +254,46 @@ def test_what_was_synced_is_there_after_a_power_cut(tmp_path, what):
     finally:
         mounted.close()
         subprocess.run(["umount", mounted.environment], check=True)
+
+
+# What a fsync of the root, which is another file's, takes along. Whoever reads then must find what the image has.
+NOT_SYNCED = {
+    "first write": lambda root: write_byte(root / "big"),
+    "first write of a link": lambda root: (os.link(root / "big", root / "hard"), write_byte(root / "big")),
+    "mode, then first write": lambda root: ((root / "big").chmod(0o600), write_byte(root / "big")),
+    "mode": lambda root: (root / "big").chmod(0o600),
+    "link": lambda root: os.link(root / "big", root / "hard"),
+    "there and back": lambda root: (os.rename(root / "big", root / "hard"), os.rename(root / "hard", root / "big")),
+}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("what", first_quick(list(NOT_SYNCED)))
+def test_btrfs_keeps_what_was_copied_up(base, what):
+    """Where a copy is a reflink, and the log that fsync writes has the names of a directory without what is behind
+    them."""
+    disk, later, place = base / "disk", base / "later", base / "at"
+    place.mkdir()
+    make_btrfs(disk)
+    with attached(disk, place, "loop,commit=3000"):
+        mounted = Mounted(place)
+        fill(mounted.lower)
+        root = mounted.mount()
+        try:
+            sync_disk(place)
+            NOT_SYNCED[what](root)
+            sync(root)
+            as_it_is(disk, later)
+            mounted.unmount()
+        finally:
+            mounted.close()
+    with attached(later, place):
+        mounted = Mounted(place)
+        root = mounted.mount()
+        try:
+            content = (root / "big").read_bytes()
+            assert content[1:] == (mounted.lower / "big").read_bytes()[1:] and content[0] in (0, ord("x"))
+            assert not (root / "hard").exists() or (root / "hard").read_bytes() == content
+            mounted.unmount()
+        finally:
+            mounted.close()
