@@ -42,6 +42,12 @@ vf_places_add (int environment_fd, const char *place, GError **error)
   const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   VF_AUTOFD fd = openat (environment_fd, PLACES, flags, 0600);
   g_autofree char *line = g_strconcat (place, "\n", NULL);
+  struct stat st;
+  /* ENXIO: a fifo that nobody reads, or a socket. */
+  gboolean odd = fd < 0 ? errno == ENXIO || errno == ELOOP || errno == EISDIR
+                        : fstat (fd, &st) == 0 && !S_ISREG (st.st_mode);
+  if (odd)
+    return vf_error_set (error, VF_ERROR_DAMAGED, "%s: is not a regular file; remove it", PLACES);
   if (fd < 0)
     return vf_error_errno (error, errno, "%s: cannot be written", PLACES);
   return vf_write_all (fd, line, strlen (line), PLACES, error);

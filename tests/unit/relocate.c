@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "layers/error.h"
 #include "layers/io.h"
 #include "layers/view.h"
 
@@ -168,6 +169,32 @@ test_places (void)
   g_assert_true (vf_remove_tree (AT_FDCWD, directory, "directory", NULL));
 }
 
+/* What somebody has put where the list should be. */
+static void
+test_odd_places (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("vf-places-XXXXXX", NULL);
+  VF_AUTOFD fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (guint kind = 0; kind < 4; kind++) {
+    g_autoptr (GError) error = NULL;
+    VF_AUTOFD reader = -1;
+    if (kind < 2)
+      g_assert_cmpint (mkfifoat (fd, "places", 0600), ==, 0);
+    else
+      g_assert_cmpint (kind == 2 ? symlinkat ("list", fd, "places") : mkdirat (fd, "places", 0700),
+                       ==, 0);
+    if (kind == 1)
+      reader = openat (fd, "places", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    g_assert_false (vf_places_add (fd, NEW, &error));
+    g_assert_error (error, VF_ERROR, VF_ERROR_DAMAGED);
+    g_assert_cmpstr (error->message, ==, "places: is not a regular file; remove it");
+    g_assert_cmpint (unlinkat (fd, "places", kind == 3 ? AT_REMOVEDIR : 0), ==, 0);
+  }
+  g_assert_true (vf_places_add (fd, NEW, NULL));
+  g_assert_cmpint (unlinkat (fd, "places", 0), ==, 0);
+  g_assert_cmpint (rmdir (directory), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -177,5 +204,6 @@ main (int argc, char **argv)
   g_test_add_func ("/relocate/text", test_text);
   g_test_add_func ("/relocate/files", test_files);
   g_test_add_func ("/relocate/places", test_places);
+  g_test_add_func ("/relocate/odd-places", test_odd_places);
   return g_test_run ();
 }
