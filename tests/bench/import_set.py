@@ -9,6 +9,8 @@ import time
 import warnings
 
 warnings.simplefilter("ignore")
+# JupyterLab asks node, where there is one, twice, which takes as long as a thousand modules.
+os.environ["PATH"] = os.path.dirname(sys.executable)
 here = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(here, "modules.txt")) as lines:
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
