@@ -61,9 +61,12 @@ unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry 
   if (environment != NULL && last) {
     if (!option_force)
       vf_mounting_wait_released (environment);
-    /* --all is for a shutdown: `mount --all` brings them back. */
-    if (!vf_environment_set_mount_record (environment, entry->path, 0, option_all, error))
-      return FALSE;
+    g_autoptr (GError) cause = NULL;
+    /* --all is for a shutdown: `mount --all` brings them back. Done is what was asked for, also
+     * where there is no room to note it. */
+    if (!vf_environment_set_mount_record (environment, entry->path, 0, option_all, &cause))
+      vf_output_warning (invocation->output, "%s: is unmounted, but that is not noted: %s",
+                         entry->source, cause->message);
   }
   vf_mount_point_reseal (entry->path);
   report (invocation, entry->source, entry->path);

@@ -7,7 +7,8 @@ import pytest
 
 import machine
 import support
-from mounted import create, mount, prefix
+from disks import attach, fill_up, make_btrfs, set_quota, sync_disk
+from mounted import create, mount, prefix, refused
 
 pytestmark = [pytest.mark.usefixtures("mountable"), pytest.mark.root]
 
@@ -67,3 +68,43 @@ def test_mounting(world, disk):
     assert done.err.endswith(": No space left on device\n") and done.err.count("\n") == 1
     (disk / "filler").unlink()
     mount(world, "proj")
+
+
+@pytest.fixture
+def quota(user_world):
+    """An ordinary user's store lies on a disk of which that user may have a part."""
+    world = user_world
+    place = world.root / "disk"
+    place.mkdir()
+    make_btrfs(world.root / "image")
+    attach(world.root / "image", place)
+    set_quota(place, 16 << 20)
+    world.give(place)
+    world.environment["VENVFS_STORE"] = str(place / "store")
+    yield place
+    world.venvfs("umount", "--all", check=None)
+    for pid in world.daemons():
+        assert world._wait(pid, support.DAEMON_EXIT_SECONDS)
+    subprocess.run(["umount", place], check=True)
+
+
+def test_over_quota(user_world, quota):
+    """What is mounted works and can be unmounted, what takes room says so in one line, and nothing is lost."""
+    world = user_world
+    create(world, "proj")
+    create(world, "other")
+    place = mount(world, "proj")
+    assert fill_up(quota / "filler", quota) == errno.EDQUOT
+    assert prefix(world, place) == str(place)
+    done = world.venvfs("umount", "proj")
+    assert done.out == f"Unmounted proj from {place}\n" and not world.project.joinpath(".venv", "bin").exists()
+    assert done.err.startswith("venvfs: warning: proj: is unmounted, but that is not noted: ") and done.err.count("\n") == 1
+    for verb in (["mount", "proj"], ["mount", "other", "there"], ["create", "third", "--without-pip"], ["delete", "other"]):
+        refused(world.venvfs(*verb, check=None), ": Disk quota exceeded")
+    assert world.mounts() == [str(quota)] and not (world.project / "there").exists()
+    assert world.venvfs("fsck", "--deep").status == 0
+    (quota / "filler").unlink()
+    sync_disk(quota)
+    assert prefix(world, mount(world, "proj")) == str(place)
+    assert world.venvfs("umount", "proj").err == ""
+    world.venvfs("delete", "other")
