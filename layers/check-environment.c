@@ -11,7 +11,7 @@
 #include "layers/environment.h"
 #include "layers/error.h"
 #include "layers/lease.h"
-#include "layers/marks.h"
+#include "layers/upper-walk.h"
 
 #define LEASE_MAX_BYTES (1024 * 1024)
 
@@ -25,58 +25,25 @@ check_reference (VfCheck *check, const char *where, const char *folder, const Vf
 
 /* --- What is in an upper --- */
 
-static void
-check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative, guint depth);
-
-static void
-check_marks (VfCheck *check, int dir_fd, const char *name, const struct stat *st,
-             const char *relative)
+/* @path: relative to the store. */
+static gboolean
+check_marks (const char *path, const VfMarks *marks, gpointer user_data, GError **error)
 {
-  g_auto (VfMarks) marks = {0};
-  int result = vf_marks_read (dir_fd, name, st->st_mode, &marks);
-  if (result < 0 && result != -ENOENT)
-    vf_check_problem (check, relative, "its attributes cannot be read: %s", g_strerror (-result));
-  if (marks.has_lower)
-    check_reference (check, relative, "images/", &marks.lower_image);
-  if (marks.has_digest && !vf_check_object (check, &marks.digest, -1))
-    vf_check_problem (check, relative, "its content is missing in the store");
+  VfCheck *check = user_data;
+  if (marks->has_lower)
+    check_reference (check, path, "images/", &marks->lower_image);
+  if (marks->has_digest && !vf_check_object (check, &marks->digest, -1))
+    vf_check_problem (check, path, "its content is missing in the store");
+  return TRUE;
 }
 
-static void
-check_children (VfCheck *check, DIR *dir, const char *relative, guint depth)
+/* A mount works on it meanwhile: what is gone is gone. */
+static gboolean
+report_failure (const char *path, int errnum, const char *what, gpointer user_data, GError **error)
 {
-  const char *name;
-  while ((name = vf_dir_next (dir))) {
-    g_autofree char *child = g_build_filename (relative, name, NULL);
-    check_tree (check, dirfd (dir), name, child, depth);
-  }
-  if (errno != 0)
-    vf_check_problem (check, relative, "cannot be listed: %s", g_strerror (errno));
-}
-
-static void
-check_tree (VfCheck *check, int dir_fd, const char *name, const char *relative, guint depth)
-{
-  struct stat st;
-  /* A mount works on it meanwhile: what is gone is gone. */
-  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-      (!S_ISREG (st.st_mode) && !S_ISDIR (st.st_mode)))
-    return;
-  check_marks (check, dir_fd, name, &st, relative);
-  if (!S_ISDIR (st.st_mode))
-    return;
-  if (depth >= VF_DEPTH_MAX) {
-    vf_check_problem (check, check->top,
-                      "has more than %d directories one in the other; the inner ones are not "
-                      "checked",
-                      VF_DEPTH_MAX);
-    return;
-  }
-  g_autoptr (DIR) dir = vf_dir_open (dir_fd, name);
-  if (dir)
-    check_children (check, dir, relative, depth + 1);
-  else if (errno != ENOENT)
-    vf_check_problem (check, relative, "cannot be listed: %s", g_strerror (errno));
+  if (errnum != ENOENT)
+    vf_check_problem (user_data, path, "%s: %s", what, g_strerror (errnum));
+  return TRUE;
 }
 
 /* --- Environments --- */
@@ -118,16 +85,15 @@ check_directories (VfCheck *check, VfEnvironment *environment, const char *relat
 {
   static const char *const names[] = {"upper", "work", "aside"};
   int fd = vf_environment_fd (environment);
+  VfUpperVisitor visitor = {.found = check_marks, .failed = report_failure, .user_data = check};
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
     struct stat st;
     g_autofree char *path = g_build_filename (relative, names[i], NULL);
     gboolean there = fstatat (fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0;
     if (there ? !S_ISDIR (st.st_mode) : strcmp (names[i], "aside") != 0)
       vf_check_problem (check, path, there ? "is not a directory" : "is missing");
-    else if (there) {
-      check->top = path;
-      check_tree (check, fd, names[i], path, 0);
-    }
+    else if (there)
+      vf_upper_walk (fd, names[i], path, &visitor, NULL);
   }
 }
 

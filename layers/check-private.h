@@ -17,7 +17,6 @@ typedef struct {
   VfHasher *hasher;
   GHashTable *sizes;  /* VfDigest of each object that is in order -> its size, boxed */
   const char *folder; /* that is being listed */
-  const char *top;    /* of the upper that is being walked */
 } VfCheck;
 
 /* Reports @relative. */

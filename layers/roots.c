@@ -12,9 +12,9 @@
 
 #include "layers/error.h"
 #include "layers/lease.h"
-#include "layers/marks.h"
 #include "layers/outside-upper.h"
 #include "layers/reach.h"
+#include "layers/upper-walk.h"
 
 #define LEASE_MAX_BYTES (1024 * 1024)
 
@@ -23,63 +23,31 @@ typedef struct {
   VfStore *store;
   gint64 since;
   const char *folder;
-  const char *top; /* of the walk */
 } Scan;
 
 /* --- What an upper stands for --- */
 
-static gboolean walk (Scan *scan, DIR *dir, const char *path, guint depth, GError **error);
-
 static gboolean
-add_marks (Scan *scan, int dir_fd, const char *name, mode_t mode, const char *path, GError **error)
+add_marks (const char *path, const VfMarks *marks, gpointer user_data, GError **error)
 {
-  g_auto (VfMarks) marks = {0};
-  int result = vf_marks_read (dir_fd, name, mode, &marks);
-  if (result == -ENOENT)
-    return TRUE;
-  if (result < 0)
-    return vf_error_errno (error, -result, "%s/%s: cannot read its attributes", path, name);
-  if (marks.has_digest)
-    vf_reach_add_object (scan->reach, &marks.digest);
-  return !marks.has_lower || vf_reach_add_image (scan->reach, &marks.lower_image, error);
+  const Scan *scan = user_data;
+  if (marks->has_digest)
+    vf_reach_add_object (scan->reach, &marks->digest);
+  return !marks->has_lower || vf_reach_add_image (scan->reach, &marks->lower_image, error);
 }
 
 static gboolean
-walk_entry (Scan *scan, int dir_fd, const char *name, const char *path, guint depth, GError **error)
+refuse (const char *path, int errnum, const char *what, gpointer user_data, GError **error)
 {
-  struct stat st;
-  if (fstatat (dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    return errno == ENOENT || vf_error_errno (error, errno, "%s/%s: cannot stat", path, name);
-  if (!S_ISREG (st.st_mode) && !S_ISDIR (st.st_mode))
-    return TRUE;
-  if (!add_marks (scan, dir_fd, name, st.st_mode, path, error))
-    return FALSE;
-  if (!S_ISDIR (st.st_mode))
-    return TRUE;
-  if (!vf_depth_check (depth, scan->top, error))
-    return FALSE;
-  g_autofree char *child = g_build_filename (path, name, NULL);
-  g_autoptr (DIR) dir = vf_dir_open (dir_fd, name);
-  return dir ? walk (scan, dir, child, depth + 1, error)
-             : errno == ENOENT || vf_error_errno (error, errno, "%s: cannot list", child);
+  return vf_error_errno (error, errnum, "%s: %s", path, what);
 }
 
 static gboolean
-walk (Scan *scan, DIR *dir, const char *path, guint depth, GError **error)
+walk (Scan *scan, int dir_fd, const char *name, const char *parent, GError **error)
 {
-  gboolean ok = TRUE;
-  const char *name;
-  while (ok && (name = vf_dir_next (dir)))
-    ok = walk_entry (scan, dirfd (dir), name, path, depth, error);
-  return ok && (errno == 0 || vf_error_errno (error, errno, "%s: cannot list", path));
-}
-
-static gboolean
-walk_top (Scan *scan, int dir_fd, const char *name, const char *path, GError **error)
-{
-  g_autofree char *top = g_build_filename (path, name, NULL);
-  scan->top = top;
-  return walk_entry (scan, dir_fd, name, path, 0, error);
+  VfUpperVisitor visitor = {.found = add_marks, .failed = refuse, .user_data = scan};
+  g_autofree char *top = g_build_filename (parent, name, NULL);
+  return vf_upper_walk (dir_fd, name, top, &visitor, error);
 }
 
 /* --- Environments --- */
@@ -96,7 +64,7 @@ add_open_environment (Scan *scan, VfEnvironment *environment, GError **error)
       return FALSE;
   int fd = vf_environment_fd (environment);
   for (gsize i = 0; i < G_N_ELEMENTS (trees); i++)
-    if (!walk_top (scan, fd, trees[i], vf_environment_path (environment), error))
+    if (!walk (scan, fd, trees[i], vf_environment_path (environment), error))
       return FALSE;
   return TRUE;
 }
@@ -137,7 +105,7 @@ static gboolean
 add_outside_upper (int parent_fd, const char *name, const char *parent, gpointer user_data,
                    GError **error)
 {
-  return walk_top (user_data, parent_fd, name, parent, error);
+  return walk (user_data, parent_fd, name, parent, error);
 }
 
 /* --- Leases --- */

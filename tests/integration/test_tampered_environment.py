@@ -274,6 +274,8 @@ def test_deep(tampered, depth, descriptors, where):
     environment = make(tampered, "proj")
     as_user(tampered.user, make_path, environment / where, depth)
     with limits(RLIMIT_NOFILE=descriptors, RLIMIT_STACK=1 << 20):
+        assert tampered.venvfs("fsck").out == f"{tampered.store}: nothing is wrong\n"
+        tampered.venvfs("gc")
         try_all(tampered, "proj", f"{depth} directories deep in {where}")
 
 
