@@ -48,6 +48,11 @@ def names(path):
     return sorted(os.listdir(path))
 
 
+def only(folder):
+    (path,) = folder.iterdir()
+    return path
+
+
 def source_of(path):
     with open("/proc/self/mounts") as table:
         return [line.split()[0] for line in table if line.split()[1] == str(path)]
@@ -129,6 +134,39 @@ def test_the_upper_outside_keeps_what_it_uses(stack):
     assert world.run("cat", "at/kept", "at/moved/deep").out == "low\ndeep\n"
     world.venvfs("umount", "at")
     (world.project / "up").rename(world.project / "elsewhere")
+    world.venvfs("gc")
+
+
+@pytest.mark.root
+def test_gc_while_the_disk_of_an_upper_is_away(stack):
+    """What is seen at its mount point then is no sign that the upper is gone."""
+    world = stack
+    disk, hidden = world.project / "disk", world.project / "hidden"
+    disk.mkdir()
+    hidden.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", hidden], capture_output=True).returncode != 0:
+        machine.skip("tmpfs cannot be mounted here")
+    try:
+        subprocess.run(["mount", "--bind", hidden, disk], check=True)
+        for folder in ("up", "work"):
+            (disk / folder).mkdir()
+            world.give(disk / folder)
+        mount(world, upper="disk/up", work="disk/work")
+        world.run("chmod", "600", "at/dir/file")
+        world.venvfs("umount", "at")
+        subprocess.run(["umount", "-l", disk], check=True)
+        shutil.rmtree(world.project / "low" / "dir")
+        refused(world.venvfs("gc", check=None), f"{disk}/up: cannot be reached, and what this upper uses is not known, "
+                f"so nothing is removed; mount its disk, or remove {only(world.store / 'uppers')} if it is gone for good")
+        subprocess.run(["mount", "--bind", hidden, disk], check=True)
+        world.venvfs("gc")
+        mount(world, upper="disk/up", work="disk/work")
+        assert world.run("cat", "at/dir/file").out == "low\n"
+        world.venvfs("umount", "at")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+        subprocess.run(["umount", "-l", hidden], check=True)
+    only(world.store / "uppers").unlink()
     world.venvfs("gc")
 
 

@@ -36,6 +36,25 @@ test_recorded_until_deleted (Fixture *fixture, gconstpointer data)
   g_clear_error (&error);
   g_assert_cmpint (rename (away, parent), ==, 0);
 
+  /* Another disk, or none, is where its disk was. */
+  VfDigest digest;
+  vf_digest_of (path, strlen (path), &digest);
+  g_autofree char *record = vf_digest_path ("uppers/", &digest);
+  g_autoptr (GString) other = g_string_new (path);
+  g_string_append_c (other, '\0');
+  g_string_append (other, "0123456789abcdef");
+  g_assert_cmpint (rmdir (path), ==, 0);
+  g_assert_true (vf_store_put (fixture->store, record, other->str, other->len, NULL));
+  g_assert_false (vf_outside_upper_foreach (fixture->store, collect, seen, &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_FAILED);
+  g_clear_error (&error);
+  g_assert_true (vf_store_put (fixture->store, record, other->str, other->len - 1, NULL));
+  g_assert_false (vf_outside_upper_foreach (fixture->store, collect, seen, &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_DAMAGED);
+  g_clear_error (&error);
+  g_assert_cmpint (g_mkdir_with_parents (path, 0755), ==, 0);
+  g_assert_true (vf_outside_upper_record (fixture->store, path, &error));
+
   g_assert_cmpint (rmdir (path), ==, 0);
   g_string_truncate (seen, 0);
   g_assert_true (vf_outside_upper_foreach (fixture->store, collect, seen, &error));
