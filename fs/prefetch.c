@@ -39,9 +39,12 @@ struct VfPrefetch {
   VfBitSet pushed; /* files whose pages may be the image's though they were never shown */
   VfBitSet opened; /* modules that were noted when somebody opened them */
 
-  GMutex gate;     /* held for one push, or to take one back */
-  gint64 pushing;  /* the node that is being pushed, -1: none; atomic */
-  GThread *pusher; /* the last one: the lister waits for its answer, so there is one at a time */
+  GMutex gate;    /* held for one push, or to take one back */
+  gint64 pushing; /* the node that is being pushed, -1: none; atomic */
+
+  GMutex pusher_lock;
+  GThread *pusher; /* the last one, which may have ended: the lister waits for its answer, so there
+                      is one at a time; [pusher_lock] */
 
   GHashTable *groups; /* those of the profile that were pushed; the lister's */
 };
@@ -408,9 +411,12 @@ begin_push (VfPrefetch *prefetch, VfProfile *profile, guint64 id, fuse_req_t req
 {
   Push *push = g_new (Push, 1);
   *push = (Push){prefetch, vf_profile_ref (profile), id, req};
+  g_mutex_lock (&prefetch->pusher_lock);
   g_clear_pointer (&prefetch->pusher, g_thread_join);
   prefetch->pusher = g_thread_try_new ("venvfs-pusher", pusher_run, push, NULL);
-  if (!prefetch->pusher)
+  gboolean is_running = prefetch->pusher != NULL;
+  g_mutex_unlock (&prefetch->pusher_lock);
+  if (!is_running)
     pusher_run (push);
 }
 
@@ -462,6 +468,7 @@ vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
   vf_bit_set_init (&prefetch->opened, n);
   prefetch->groups = g_hash_table_new (NULL, NULL);
   g_mutex_init (&prefetch->gate);
+  g_mutex_init (&prefetch->pusher_lock);
   prefetch->learning =
       vf_learning_new (vf_overlay_store (session->overlay), vf_image_id (prefetch->image));
   if (parent_fd >= 0 && g_strcmp0 (g_getenv ("VENVFS_PREFETCH"), "0") != 0)
@@ -474,8 +481,11 @@ vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
 void
 vf_prefetch_stop (VfPrefetch *prefetch)
 {
-  if (prefetch)
-    g_clear_pointer (&prefetch->pusher, g_thread_join);
+  if (!prefetch)
+    return;
+  g_mutex_lock (&prefetch->pusher_lock);
+  g_clear_pointer (&prefetch->pusher, g_thread_join);
+  g_mutex_unlock (&prefetch->pusher_lock);
 }
 
 void
@@ -488,6 +498,7 @@ vf_prefetch_free (VfPrefetch *prefetch)
   vf_learning_free (prefetch->learning);
   g_hash_table_unref (prefetch->groups);
   g_mutex_clear (&prefetch->gate);
+  g_mutex_clear (&prefetch->pusher_lock);
   vf_bit_set_clear (&prefetch->shown);
   vf_bit_set_clear (&prefetch->pushed);
   vf_bit_set_clear (&prefetch->opened);
