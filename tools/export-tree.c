@@ -155,6 +155,30 @@ seal (int fd, guint32 mode, struct timespec mtime)
   return fchmod (fd, mode & 07777) < 0 || futimens (fd, times) < 0 ? -errno : 0;
 }
 
+/* Everything but what is the overlay's own. What the target cannot hold is left out. */
+static void
+copy_attributes (int in_fd, int out_fd)
+{
+  char names[4096], value[4096];
+  ssize_t length = flistxattr (in_fd, names, sizeof names);
+  for (const char *name = names; length > 0 && name < names + length; name += strlen (name) + 1) {
+    ssize_t size = vf_mark_is_own (name) ? -1 : fgetxattr (in_fd, name, value, sizeof value);
+    if (size >= 0)
+      fsetxattr (out_fd, name, value, (gsize)size, 0);
+  }
+}
+
+/* For root also whose it is, which takes a file's capabilities and so comes first. */
+static int
+keep_identity (int in_fd, int out_fd)
+{
+  struct stat st;
+  if (geteuid () == 0 && (fstat (in_fd, &st) < 0 || fchown (out_fd, st.st_uid, st.st_gid) < 0))
+    return -errno;
+  copy_attributes (in_fd, out_fd);
+  return 0;
+}
+
 /* --- from the image */
 
 static int
@@ -218,7 +242,9 @@ descend (const Place *place, const char *name, Lower lower, int upper_fd, guint3
   Place below = {place->export, lower, upper_fd, out_fd, path, place->depth + 1};
   if (!export_directory (&below, error))
     return FALSE;
-  int result = seal (out_fd, mode, mtime);
+  int result = upper_fd >= 0 ? keep_identity (upper_fd, out_fd) : 0;
+  if (result == 0)
+    result = seal (out_fd, mode, mtime);
   if (result < 0)
     return fail (place, name, -result, error);
   return count (place->export, &place->export->result.directories, error);
@@ -306,19 +332,6 @@ export_upper_directory (const Place *place, const char *name, const struct stat 
   return descend (place, name, lower_of (place, name, &marks), fd, st->st_mode, st->st_mtim, error);
 }
 
-/* Everything but what is the overlay's own. What the target cannot hold is left out. */
-static void
-copy_attributes (int in_fd, int out_fd)
-{
-  char names[4096], value[4096];
-  ssize_t length = flistxattr (in_fd, names, sizeof names);
-  for (const char *name = names; length > 0 && name < names + length; name += strlen (name) + 1) {
-    ssize_t size = vf_mark_is_own (name) ? -1 : fgetxattr (in_fd, name, value, sizeof value);
-    if (size >= 0)
-      fsetxattr (out_fd, name, value, (gsize)size, 0);
-  }
-}
-
 static int
 write_upper_content (const Place *place, const char *name, const struct stat *st, int out_fd)
 {
@@ -334,8 +347,7 @@ write_upper_content (const Place *place, const char *name, const struct stat *st
   export->result.bytes += length;
   result = marks.has_digest ? copy_object (export, &marks.digest, length, out_fd)
                             : copy_sparse (in_fd, length, out_fd);
-  copy_attributes (in_fd, out_fd);
-  return result;
+  return result < 0 ? result : keep_identity (in_fd, out_fd);
 }
 
 /* TRUE when @name became another name of a file that is written already; notes it otherwise. */
@@ -362,13 +374,20 @@ export_upper_file (const Place *place, const char *name, const struct stat *st, 
   if (fd < 0)
     return fail (place, name, errno, error);
   int result = write_upper_content (place, name, st, fd);
-  if (result == 0 && geteuid () == 0 && fchown (fd, st->st_uid, st->st_gid) < 0)
-    result = -errno;
   if (result == 0)
     result = seal (fd, st->st_mode, st->st_mtim);
   if (result < 0)
     return fail (place, name, -result, error);
   return count (place->export, &place->export->result.files, error);
+}
+
+/* What cannot be opened for that. */
+static gboolean
+give (const Place *place, const char *name, const struct stat *st, GError **error)
+{
+  return geteuid () != 0 ||
+         fchownat (place->out_fd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) == 0 ||
+         fail (place, name, errno, error);
 }
 
 static gboolean
@@ -379,7 +398,15 @@ export_upper_link (const Place *place, const char *name, const struct stat *st, 
   if (length < 0)
     return fail (place, name, errno, error);
   target[length] = '\0';
-  return export_link (place, name, target, st->st_mtim, error);
+  return export_link (place, name, target, st->st_mtim, error) && give (place, name, st, error);
+}
+
+static gboolean
+export_fifo (const Place *place, const char *name, const struct stat *st, GError **error)
+{
+  if (mkfifoat (place->out_fd, name, st->st_mode & 07777) < 0)
+    return fail (place, name, errno, error);
+  return give (place, name, st, error);
 }
 
 static gboolean
@@ -394,10 +421,10 @@ export_upper_entry (const Place *place, const char *name, GError **error)
     return export_upper_file (place, name, &st, error);
   if (S_ISLNK (st.st_mode))
     return export_upper_link (place, name, &st, error);
-  if (S_ISFIFO (st.st_mode) && mkfifoat (place->out_fd, name, st.st_mode & 07777) < 0)
-    return fail (place, name, errno, error);
+  if (S_ISFIFO (st.st_mode))
+    return export_fifo (place, name, &st, error);
   gboolean whiteout = S_ISCHR (st.st_mode) && st.st_rdev == makedev (0, 0);
-  place->export->result.skipped += !whiteout && !S_ISFIFO (st.st_mode);
+  place->export->result.skipped += !whiteout;
   return TRUE;
 }
 

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import struct
 import subprocess
 from pathlib import Path
 
@@ -111,6 +112,29 @@ def test_the_upper_is_merged(proj):
     assert stat.S_ISFIFO((target / "lib" / "fifo").stat().st_mode)
     assert [path.name for path in (target / "app").iterdir()] == ["only.py"]
     assert not any("venvfs" in name or "overlay" in name for name in os.listxattr(target / "app"))
+
+
+@pytest.mark.root
+def test_owners_and_attributes_come_along(proj):
+    """As root, of directories, links and fifos as of files, and a file's capabilities."""
+    capability = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)
+    (proj.upper / "dir").mkdir()
+    (proj.upper / "dir" / "file").touch()
+    (proj.upper / "link").symlink_to("dir")
+    os.mkfifo(proj.upper / "fifo")
+    paths = ["dir", "dir/file", "link", "fifo"]
+    for path in paths:
+        os.chown(proj.upper / path, 1234, 1235, follow_symlinks=False)
+    (proj.upper / "dir").chmod(0o2775)
+    for path in paths[:2]:
+        os.setxattr(proj.upper / path, "user.kept", b"value")
+    os.setxattr(proj.upper / "dir" / "file", "security.capability", capability)
+    target = exported(proj)
+    for path in paths:
+        st = os.lstat(target / path)
+        assert (st.st_uid, st.st_gid, st.st_mode) == (1234, 1235, os.lstat(proj.upper / path).st_mode)
+    assert [os.getxattr(target / path, "user.kept") for path in paths[:2]] == [b"value"] * 2
+    assert os.getxattr(target / "dir" / "file", "security.capability") == capability
 
 
 def test_holes_stay_holes(proj):
