@@ -195,26 +195,26 @@ make_symlink (int dir_fd, const VfImageNode *node)
 static gboolean expand (Flatten *flatten, int fd, VfImage *image, const VfImageNode *node,
                         const char *path, GError **error);
 
-/* A directory that is in both, or in the image alone. */
+/* A directory that is in both, or in the image alone. Whatever ends this, one that was made has the
+ * image's mode: done again, it is taken for one that was there. */
 static gboolean
 expand_directory (Flatten *flatten, int dir_fd, VfImage *image, const VfImageNode *node,
                   gboolean make, const char *path, GError **error)
 {
-  if (make && mkdirat (dir_fd, node->name, 0700) < 0)
+  if (make && mkdirat (dir_fd, node->name, node->mode & 0777) < 0)
     return fail (flatten, path, errno, error);
   struct stat st;
   VF_AUTOFD fd = fstatat (dir_fd, node->name, &st, AT_SYMLINK_NOFOLLOW) < 0
                      ? -1
                      : open_forced (dir_fd, node->name, st.st_mode, O_RDONLY | O_DIRECTORY);
-  if (fd < 0)
+  if (fd < 0 || (make && fchmod (fd, (node->mode & 07777) | 0700) < 0))
     return fail (flatten, path, errno, error);
   struct timespec times[2] = {st.st_atim, st.st_mtim};
   if (make)
     times[0] = times[1] = (struct timespec){.tv_sec = node->mtime};
-  if (!expand (flatten, fd, image, node, path, error))
-    return FALSE;
-  return ((!make || fchmod (fd, node->mode & 07777) == 0) && futimens (fd, times) == 0) ||
-         fail (flatten, path, errno, error);
+  gboolean done = expand (flatten, fd, image, node, path, error);
+  gboolean kept = (!make || fchmod (fd, node->mode & 07777) == 0) && futimens (fd, times) == 0;
+  return done && (kept || fail (flatten, path, errno, error));
 }
 
 static gboolean

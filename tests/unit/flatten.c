@@ -178,6 +178,35 @@ test_what_is_missing (Fixture *fixture, gconstpointer data)
                     "0100000000000000000000000000000000000000000000000000000000000000");
 }
 
+/* What was made before that shows what the image shows, and goes on to when it is done again. */
+static void
+test_ended_in_a_directory (Fixture *fixture, gconstpointer data)
+{
+  g_auto (Case) example = {0};
+  make_case (fixture, &example);
+  make_renamed (&example, "away", "lib");
+  VF_AUTOFD file = make (&example, "away/file", S_IFREG);
+  g_autofree char *object = object_path ("content\n");
+  int store_fd = vf_store_fd (fixture->store);
+  g_assert_cmpint (renameat (store_fd, object, store_fd, "hidden"), ==, 0);
+  for (guint attempt = 0; attempt < 2; attempt++) {
+    g_autoptr (GError) error = NULL;
+    VfFlattened result;
+    VfViewContext view = {.mount_point = "/here", .prompt = "p"};
+    VF_AUTOFD upper = open (example.upper, O_RDONLY | O_DIRECTORY);
+    struct stat sub;
+    g_assert_true (vf_flatten (fixture->store, upper, example.upper, &view, &result, &error) ==
+                   (attempt == 1));
+    g_assert_cmpint (fstatat (upper, "away/sub", &sub, 0), ==, 0);
+    g_assert_cmpuint (sub.st_mode, ==, S_IFDIR | 0755);
+    /* The image's, which is long ago. */
+    g_assert_cmpint (sub.st_mtime, <, time (NULL) - 24 * 3600);
+    if (attempt == 0)
+      g_assert_cmpint (renameat (store_fd, "hidden", store_fd, object), ==, 0);
+  }
+  assert_text (&example, "away/sub/deep", "content\n");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -185,5 +214,6 @@ main (int argc, char **argv)
   FIXTURE_TEST ("/flatten/stubs", test_stubs);
   FIXTURE_TEST ("/flatten/renamed", test_renamed_directories);
   FIXTURE_TEST ("/flatten/missing", test_what_is_missing);
+  FIXTURE_TEST ("/flatten/ended", test_ended_in_a_directory);
   return g_test_run ();
 }
