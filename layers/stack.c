@@ -31,6 +31,7 @@ typedef struct {
   VfObjectBatch *batch;
   VfTree *tree;
   VfHasher *hasher;
+  guint depth; /* of the directory that is being merged */
 } Stack;
 
 /* A directory of one of the roots. */
@@ -317,7 +318,7 @@ merge_name (Stack *stack, const GArray *layers, const char *name, const char *pa
     if (layer.fd < 0)
       return entry_error (stack, &entry, errno, "cannot be opened", error);
     if (below->len == 0)
-      top = (Entry){.path = path, .st = entry.st};
+      top = (Entry){.root = entry.root, .path = path, .st = entry.st};
     g_array_append_val (below, layer);
     if (entry.marks.opaque || has_attribute (&entry, "opaque", "y"))
       break;
@@ -325,8 +326,13 @@ merge_name (Stack *stack, const GArray *layers, const char *name, const char *pa
   if (below->len == 0)
     return TRUE;
   hash_entry (stack, 'd', &top, "", 0);
-  return vf_tree_add_directory (stack->tree, path, top.st.st_mode & 07777, error) &&
-         merge (stack, below, path, error);
+  if (!vf_depth_check (stack->depth, stack->roots[top.root], error) ||
+      !vf_tree_add_directory (stack->tree, path, top.st.st_mode & 07777, error))
+    return FALSE;
+  stack->depth++;
+  gboolean done = merge (stack, below, path, error);
+  stack->depth--;
+  return done;
 }
 
 static gboolean

@@ -302,6 +302,30 @@ test_too_large (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (store_count (fixture, "tmp"), ==, 0);
 }
 
+/* More directories, one in the other, than there is stack for. */
+static void
+test_deep (Fixture *fixture, gconstpointer data)
+{
+  VfDigest id;
+  g_autofree char *low = path_in (fixture, "low/x");
+  g_autofree char *dir = g_path_get_dirname (low);
+  for (guint depth = VF_DEPTH_MAX; depth <= VF_DEPTH_MAX + 1; depth++) {
+    g_autoptr (GError) error = NULL;
+    g_autofree char *expected = g_strdup_printf (
+        "%s: has more than 400 directories one in the other; move the inner ones up", dir);
+    VF_AUTOFD fd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (guint i = 0; i < depth; i++) {
+      g_assert_true (mkdirat (fd, "d", 0755) == 0 || errno == EEXIST);
+      int inner = openat (fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      vf_fd_clear (&fd);
+      fd = inner;
+    }
+    gboolean fits = depth == VF_DEPTH_MAX;
+    g_assert_true (build (fixture, "low", NULL, &id, &error) == fits);
+    g_assert_cmpstr (error ? error->message : NULL, ==, fits ? NULL : expected);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -314,5 +338,6 @@ main (int argc, char **argv)
   FIXTURE_TEST ("/stack/left-out", test_what_is_left_out);
   FIXTURE_TEST ("/stack/interrupted", test_interrupted);
   FIXTURE_TEST ("/stack/too-large", test_too_large);
+  FIXTURE_TEST ("/stack/deep", test_deep);
   return g_test_run ();
 }
