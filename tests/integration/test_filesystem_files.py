@@ -352,34 +352,37 @@ INTRUDERS = {
 }
 
 
-def in_child(function, *arguments):
+def intrude_on(fd, intrude, path):
+    """What the holder of a lease on @fd is told while a child does @intrude, and what became of that."""
+    told = []
     child = os.fork()
     if child == 0:
-        os._exit(attempt(function, *arguments) or 0)
-    return child
+        os._exit(attempt(intrude, path) or 0)
 
-
-def exit_of(child):
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    def give_up():
+        told.append(fcntl.fcntl(fd, fcntl.F_GETLEASE))
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    # Both are blocked: no signal comes between looking for it and waiting.
+    if signal.sigwaitinfo({signal.SIGIO, signal.SIGCHLD}).si_signo == signal.SIGIO:
+        give_up()
+        signal.sigwaitinfo({signal.SIGCHLD})
+    elif signal.sigtimedwait({signal.SIGIO}, 0):
+        give_up()
+    return told, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def take_leases(root):
     """Each kind of lease, and what breaks it: what was told the holder, and whoever came."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO, signal.SIGCHLD})
     seen = []
     for name in ("file", "readonly", "dir"):
         for lease, flags in LEASES:
             if name == "dir" and flags != os.O_RDONLY:
                 continue
             for does, intrude in INTRUDERS.items():
-                told = []
                 fd = os.open(root / name, flags)
-
-                def give_up(*_):
-                    told.append(fcntl.fcntl(fd, fcntl.F_GETLEASE))
-                    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-                signal.signal(signal.SIGIO, give_up)
                 taken = attempt(fcntl.fcntl, fd, fcntl.F_SETLEASE, lease), fcntl.fcntl(fd, fcntl.F_GETLEASE)
-                came = exit_of(in_child(intrude, root / name)) if taken[0] == 0 else None
+                told, came = intrude_on(fd, intrude, root / name) if taken[0] == 0 else ([], None)
                 seen.append((name, lease, flags, does, taken, told, came, fcntl.fcntl(fd, fcntl.F_GETLEASE)))
                 os.close(fd)
     return seen
