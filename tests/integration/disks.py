@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 
 import machine
@@ -28,8 +29,15 @@ def _make(path, size, *command):
 
 
 def attach(disk, place, options="loop"):
-    if subprocess.run(["mount", "-o", options, disk, place]).returncode != 0:
-        machine.skip("no loop devices here, or no such file system")
+    """A mount namespace that somebody made may keep the disk that @disk is a copy of alive for a while."""
+    deadline = time.monotonic() + 60
+    while True:
+        done = subprocess.run(["mount", "-o", options, disk, place], capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+        if "File exists" not in done.stderr or time.monotonic() > deadline:
+            machine.skip(f"no loop devices here, or no such file system: {done.stderr.strip()}")
+        time.sleep(0.1)
 
 
 @contextmanager
@@ -52,7 +60,8 @@ def sync_disk(place):
 
 
 def as_it_is(disk, copy):
-    """What a power cut at this moment would leave of @disk: a copy, since btrfs cannot be shut down."""
+    """What a power cut at this moment would leave of @disk, as a copy: what the kernel knows of @disk itself
+    outlives an unmount where a mount namespace has it too."""
     subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
 
 

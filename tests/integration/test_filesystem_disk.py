@@ -244,7 +244,8 @@ def test_what_was_synced_is_there_after_a_power_cut(tmp_path, what):
         cut_the_power(mounted.environment)
         mounted.abandon()
         subprocess.run(["umount", mounted.environment], check=True)
-        attach(tmp_path / "disk", mounted.environment)
+        as_it_is(tmp_path / "disk", tmp_path / "later")
+        attach(tmp_path / "later", mounted.environment)
         root = mounted.mount()
         assert is_there(root)
         assert (root / "script").read_bytes() == b"before"

@@ -173,6 +173,7 @@ def test_no_fusermount(user_world):
 
 
 @pytest.mark.root
+@pytest.mark.serial
 def test_no_device(world):
     create(world, "proj")
     script = ("set -e; mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3;"
@@ -203,6 +204,7 @@ def test_mount_max(world):
 
 
 @pytest.mark.root
+@pytest.mark.serial
 def test_mount_max_of_fusermount(user_world):
     """An ordinary user meets the limit of /etc/fuse.conf first: another one, in a mount namespace of its own."""
     world = user_world

@@ -112,6 +112,7 @@ def commands(unit):
 
 
 @pytest.mark.root
+@pytest.mark.serial
 def test_units_are_started_and_stopped(world, system):
     fstab, at, place = fstab_of(world)
     units = units_of(fstab, world.root / "units")
@@ -133,6 +134,7 @@ def test_units_are_started_and_stopped(world, system):
 
 
 @pytest.mark.root
+@pytest.mark.serial
 def test_a_mount_outlives_who_made_it(world, system):
     """The session, whose processes are all told to hang up; the terminal; and the mount namespace that it
     was not made in."""
@@ -154,6 +156,7 @@ def test_a_mount_outlives_who_made_it(world, system):
 
 
 @pytest.mark.root
+@pytest.mark.serial
 def test_who_may_mount_and_unmount(world, system):
     """With `user` in fstab an ordinary user, for whom mount(8) runs the helper as that user."""
     user = machine.ordinary_user()
@@ -181,6 +184,7 @@ def test_who_may_mount_and_unmount(world, system):
 
 
 @pytest.mark.root
+@pytest.mark.serial
 def test_a_directory_of_the_same_name(world, system):
     """In the current directory, where mount(8) takes it for the source."""
     at = world.project / "at"

@@ -263,6 +263,7 @@ def in_namespace(world, sbin, script):
 
 
 @pytest.mark.root
+@pytest.mark.serial
 def test_mount_and_fstab(stack, sbin):
     """mount(8) and umount(8) by type, by fstab, again with other flags, in another mount namespace than
     the daemon's."""
