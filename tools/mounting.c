@@ -232,10 +232,15 @@ vf_mounting_mount (VfStore *store, VfEnvironment *environment, const char *where
     vf_mount_point_abandon (mounting.point);
     return FALSE;
   }
+  if (!options->forget &&
+      !vf_environment_set_mount_record (environment, path, mounting.device, TRUE, error)) {
+    vf_fuse_unmount (path, TRUE, NULL);
+    vf_mount_point_abandon (mounting.point);
+    return FALSE;
+  }
   vf_mount_point_seal (mounting.point);
   *out_path = g_strdup (path);
-  return options->forget ||
-         vf_environment_set_mount_record (environment, path, mounting.device, TRUE, error);
+  return TRUE;
 }
 
 gboolean
