@@ -190,23 +190,6 @@ def first(files):
     ]
 
 
-@figure("cold-import")
-def cold(files):
-    """After dropping all caches: everything comes from the disk."""
-    def dropped(place):
-        def measure():
-            place.unmount()
-            drop_caches()
-            place.mount()
-            return import_in(place)
-        return measure
-    measured = files.interleave("import after dropping all caches", {
-        name: dropped(place) for name, place in files.places.items()}, slow=True)
-    walls = {name: value["wall"] for name, value in measured.items()}
-    return [Row("first import after dropping all caches", "s", walls, "ext4",
-                walls["venvfs"] <= walls["ext4"])]
-
-
 PROFILE = "requests of an import"
 LEAST_MS = 0.5
 
@@ -234,6 +217,23 @@ def profile(files):
 
 
 # Everything else
+
+
+@figure("cold-import")
+def cold(files):
+    """After dropping all caches: everything comes from the disk."""
+    def dropped(place):
+        def measure():
+            place.unmount()
+            drop_caches()
+            place.mount()
+            return import_in(place)
+        return measure
+    measured = files.interleave("import after dropping all caches", {
+        name: dropped(place) for name, place in files.places.items()}, slow=True)
+    walls = {name: value["wall"] for name, value in measured.items()}
+    return [Row("first import after dropping all caches", "s", walls, "ext4",
+                walls["venvfs"] <= walls["ext4"])]
 
 
 def can(files, name, argument, label):
