@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "layers/error.h"
@@ -13,11 +12,10 @@
 #include "layers/marks.h"
 #include "layers/object.h"
 #include "layers/view.h"
+#include "tools/copy-file.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 #include "tools/relocate.h"
-
-#define COPY_CHUNK (1024 * 1024)
 
 typedef struct {
   VfStore *store;
@@ -74,60 +72,6 @@ count (Export *export, guint64 *counter, GError **error)
 
 /* --- contents */
 
-/* 0 or -errno. copy_file_range() shares blocks where it can; between file systems that it cannot
- * serve, read and write. */
-static int
-copy_content (int in_fd, goffset offset, guint64 length, int out_fd)
-{
-  g_autofree char *buffer = NULL;
-  gboolean in_kernel = TRUE;
-  while (length > 0) {
-    ssize_t n;
-    if (in_kernel) {
-      loff_t from = offset;
-      errno = 0;
-      n = copy_file_range (in_fd, &from, out_fd, NULL, length, 0);
-      in_kernel = n > 0 || errno == EINTR;
-      if (n <= 0)
-        continue;
-    } else {
-      if (!buffer)
-        buffer = g_malloc (COPY_CHUNK);
-      n = pread (in_fd, buffer, MIN (length, COPY_CHUNK), offset);
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n <= 0)
-        return n == 0 ? -EIO : -errno; /* shorter than it says: damage */
-      g_autoptr (GError) error = NULL;
-      if (!vf_write_all (out_fd, buffer, (gsize)n, "", &error))
-        return -vf_errno_from_error (error);
-    }
-    offset += n;
-    length -= (guint64)n;
-  }
-  return 0;
-}
-
-/* With its holes: a file may say that it is larger than any disk. */
-static int
-copy_sparse (int in_fd, guint64 length, int out_fd)
-{
-  off_t end = (off_t)length;
-  for (off_t hole = 0; hole < end;) {
-    off_t data = lseek (in_fd, hole, SEEK_DATA);
-    if (data < 0 && errno == ENXIO)
-      break;
-    hole = data < 0 ? end : lseek (in_fd, data, SEEK_HOLE);
-    data = MAX (data, 0);
-    if (hole < 0 || lseek (out_fd, data, SEEK_SET) < 0)
-      return -errno;
-    int result = copy_content (in_fd, data, (guint64)(MIN (hole, end) - MIN (data, end)), out_fd);
-    if (result < 0)
-      return result;
-  }
-  return ftruncate (out_fd, end) < 0 ? -errno : 0;
-}
-
 static int
 copy_object (Export *export, const VfDigest *digest, guint64 length, int out_fd)
 {
@@ -138,7 +82,7 @@ copy_object (Export *export, const VfDigest *digest, guint64 length, int out_fd)
   VF_AUTOFD in_fd = extent.fd;
   if (length > extent.length)
     return -EIO;
-  return copy_content (in_fd, extent.offset, length, out_fd);
+  return vf_copy_range (in_fd, extent.offset, length, out_fd);
 }
 
 static int
@@ -153,30 +97,6 @@ seal (int fd, guint32 mode, struct timespec mtime)
 {
   const struct timespec times[2] = {mtime, mtime};
   return fchmod (fd, mode & 07777) < 0 || futimens (fd, times) < 0 ? -errno : 0;
-}
-
-/* Everything but what is the overlay's own. What the target cannot hold is left out. */
-static void
-copy_attributes (int in_fd, int out_fd)
-{
-  char names[4096], value[4096];
-  ssize_t length = flistxattr (in_fd, names, sizeof names);
-  for (const char *name = names; length > 0 && name < names + length; name += strlen (name) + 1) {
-    ssize_t size = vf_mark_is_own (name) ? -1 : fgetxattr (in_fd, name, value, sizeof value);
-    if (size >= 0)
-      fsetxattr (out_fd, name, value, (gsize)size, 0);
-  }
-}
-
-/* For root also whose it is, which takes a file's capabilities and so comes first. */
-static int
-keep_identity (int in_fd, int out_fd)
-{
-  struct stat st;
-  if (geteuid () == 0 && (fstat (in_fd, &st) < 0 || fchown (out_fd, st.st_uid, st.st_gid) < 0))
-    return -errno;
-  copy_attributes (in_fd, out_fd);
-  return 0;
 }
 
 /* --- from the image */
@@ -242,7 +162,7 @@ descend (const Place *place, const char *name, Lower lower, int upper_fd, guint3
   Place below = {place->export, lower, upper_fd, out_fd, path, place->depth + 1};
   if (!export_directory (&below, error))
     return FALSE;
-  int result = upper_fd >= 0 ? keep_identity (upper_fd, out_fd) : 0;
+  int result = upper_fd >= 0 ? vf_copy_identity (upper_fd, out_fd) : 0;
   if (result == 0)
     result = seal (out_fd, mode, mtime);
   if (result < 0)
@@ -346,8 +266,8 @@ write_upper_content (const Place *place, const char *name, const struct stat *st
   guint64 length = (guint64)st->st_size;
   export->result.bytes += length;
   result = marks.has_digest ? copy_object (export, &marks.digest, length, out_fd)
-                            : copy_sparse (in_fd, length, out_fd);
-  return result < 0 ? result : keep_identity (in_fd, out_fd);
+                            : vf_copy_sparse (in_fd, length, out_fd);
+  return result < 0 ? result : vf_copy_identity (in_fd, out_fd);
 }
 
 /* TRUE when @name became another name of a file that is written already; notes it otherwise. */
