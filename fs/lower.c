@@ -9,7 +9,7 @@
  *   tree 0   the images' own ids
  *   tree n   what came into sight at the n-th switch at which something kept its id (the id was
  *            retired). The id: bit 63, and the image's id shifted by n times a constant. Bit 62 is
- *            never set along with it: what has both is no node (fs/prefetch.c)
+ *            never set along with it: what has both is no node (fs/pusher.c)
  *   a renamed directory's tree: the same with a number made of its inode; for one that is met for
  *            the first time when its id is another's
  *

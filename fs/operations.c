@@ -2,6 +2,7 @@
  * Those on contents are in contents.c. */
 #include "fs/operations.h"
 #include "fs/prefetch.h"
+#include "fs/pusher.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,7 @@ reply_entry (fuse_req_t req, int result, const VfEntry *entry)
   }
   VfOverlay *overlay = vf_request_overlay (req);
   struct fuse_entry_param parameter = to_parameter (entry);
-  vf_prefetch_show (vf_request_session (req)->prefetch, entry);
+  vf_pusher_show (vf_request_session (req)->pusher, entry);
   if (fuse_reply_entry (req, &parameter) < 0)
     vf_overlay_forget (overlay, entry->id, 1);
 }
@@ -97,7 +98,7 @@ operation_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
   VfEntry entry = {0};
   VfSession *session = vf_request_session (req);
   struct fuse_entry_param hidden;
-  if (parent == VF_IMAGE_ROOT_ID && vf_prefetch_lookup (session->prefetch, name, &hidden)) {
+  if (parent == VF_IMAGE_ROOT_ID && vf_pusher_lookup (session->pusher, name, &hidden)) {
     fuse_reply_entry (req, &hidden);
     return;
   }
@@ -283,7 +284,7 @@ add_entry (const char *name, const VfEntry *entry, guint64 position, gpointer us
   struct fuse_entry_param parameter = to_parameter (entry);
   if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')))
     parameter.ino = 0;
-  vf_prefetch_show (vf_request_session (reply->req)->prefetch, entry);
+  vf_pusher_show (vf_request_session (reply->req)->pusher, entry);
   gsize needed =
       fuse_add_direntry_plus (reply->req, reply->buffer + reply->used, reply->size - reply->used,
                               name, &parameter, (off_t)position);
@@ -314,9 +315,9 @@ static void
 operation_readdirplus (fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
                        struct fuse_file_info *info)
 {
-  if (vf_prefetch_is_hidden (id)) {
-    vf_prefetch_list (vf_request_session (req)->prefetch, req, id, vf_reply_buffer (size), size,
-                      (guint64)offset);
+  if (vf_pusher_is_hidden (id)) {
+    vf_pusher_list (vf_request_session (req)->pusher, req, id, vf_reply_buffer (size), size,
+                    (guint64)offset);
     return;
   }
   g_autoptr (GArray) group_ids = g_array_new (FALSE, FALSE, sizeof (fuse_ino_t));

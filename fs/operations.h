@@ -11,12 +11,14 @@ G_BEGIN_DECLS
 
 typedef struct VfFollow VfFollow;
 typedef struct VfPrefetch VfPrefetch;
+typedef struct VfPusher VfPusher;
 
 struct VfSession {
   VfOverlay *overlay;                 /* owned; constant as all below */
   struct fuse_session *fuse;          /* owned, with the descriptor */
   VfFollow *follow;                   /* owned */
-  VfPrefetch *prefetch;               /* owned */
+  VfPusher *pusher;                   /* owned; NULL: nothing is ever pushed */
+  VfPrefetch *prefetch;               /* owned; NULL along with the pusher */
   gboolean can_expire;                /* the kernel can look an entry up again instead of dropping
                                          it; written in INIT */
   guint64 init_unique;                /* of the INIT that is answered, 0: none that matters */

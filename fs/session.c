@@ -26,6 +26,7 @@
 
 #include "fs/operations.h"
 #include "fs/prefetch.h"
+#include "fs/pusher.h"
 #include "layers/error.h"
 #include "layers/io.h"
 
@@ -121,7 +122,10 @@ vf_session_new (VfOverlay *overlay, int fuse_fd, int parent_fd, const char *moun
   VfSession *session = g_new0 (VfSession, 1);
   session->overlay = overlay;
   session->follow = vf_follow_new (session, parent_fd, mount_name);
-  session->prefetch = vf_prefetch_new (session, parent_fd, mount_name);
+  if (parent_fd >= 0 && g_strcmp0 (g_getenv ("VENVFS_PREFETCH"), "0") != 0) {
+    session->pusher = vf_pusher_new (session);
+    session->prefetch = vf_prefetch_new (session, parent_fd, mount_name);
+  }
   int flags = fcntl (fuse_fd, F_GETFL);
   if (flags < 0 || fcntl (fuse_fd, F_SETFL, flags | O_NONBLOCK) < 0)
     vf_error_errno (error, errno, "descriptor %d of /dev/fuse", fuse_fd);
@@ -143,10 +147,11 @@ vf_session_free (VfSession *session)
   if (!session)
     return;
   vf_follow_free (session->follow);
-  vf_prefetch_stop (session->prefetch);
+  vf_pusher_stop (session->pusher);
   g_clear_pointer (&session->fuse, fuse_session_destroy);
   /* After the connection was closed: nobody answers its lister any more. */
   vf_prefetch_free (session->prefetch);
+  vf_pusher_free (session->pusher);
   vf_overlay_free (session->overlay);
   g_free (session);
 }

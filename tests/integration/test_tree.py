@@ -25,6 +25,7 @@ WITHOUT_UNIT_TEST = {
     "fs/mounts.c": "a mount needs the kernel: test_daemon.py",
     "fs/operations.c": "answers the kernel: test_filesystem_names.py",
     "fs/prefetch.c": "needs the kernel: test_prefetch.py",
+    "fs/pusher.c": "needs the kernel: test_prefetch.py",
     "fs/session.c": "needs the kernel: test_filesystem_use.py",
     "tools/base-python.c": "needs an environment: test_interpreters.py",
     "tools/borrowed-mount.c": "needs a mount: test_run.py",
