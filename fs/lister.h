@@ -28,6 +28,8 @@ VfLister *vf_lister_new (int parent_fd, const char *mount_name, int other_fd, Vf
 void vf_lister_free (VfLister *lister);
 
 void vf_lister_queue (VfLister *lister, guint32 number);
+/* Whether something waits. */
+gboolean vf_lister_has_more (VfLister *lister);
 /* Starts the thread, or its time without work anew. */
 void vf_lister_wake (VfLister *lister);
 /* Lists a directory of the mount, if it can be. In the lister's thread. */

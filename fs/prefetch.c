@@ -21,6 +21,7 @@ struct VfPrefetch {
 
   guint32 last;       /* the directory that was touched last; atomic */
   guint32 last_group; /* its group; atomic */
+  guint32 probed;     /* the package in which the lister looks for what is not there; atomic */
 
   /* Of the image's nodes. */
   VfBitSet touched; /* directories that were queued, and their groups */
@@ -111,7 +112,8 @@ vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name)
 {
   VfImageNode package, cache;
   if (!prefetch || !g_str_has_prefix (name, PROBE_PREFIX) ||
-      vf_image_find (prefetch->image, parent, &package) < 0)
+      vf_image_find (prefetch->image, parent, &package) < 0 ||
+      __atomic_load_n (&prefetch->probed, __ATOMIC_SEQ_CST) == package.index)
     return;
   vf_learning_note_probe (prefetch->learning, name);
   if (vf_image_lookup (prefetch->image, package.index, CACHE_NAME, strlen (CACHE_NAME), &cache) ==
@@ -152,22 +154,25 @@ list_real (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *directory)
     vf_lister_list (lister, path);
 }
 
-/* Makes known by which names there is no `__init__`. */
+/* Makes known by which names there is no `__init__`, but for the first @n_asked, which an import
+ * asks for first. */
 static void
-miss_probes (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *package)
+miss_probes (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *package, guint n_asked)
 {
   g_autofree char *path = vf_image_path_of (prefetch->image, package);
   const char *probe;
-  for (guint i = 0; path && (probe = vf_learning_probe (prefetch->learning, i)); i++) {
+  __atomic_store_n (&prefetch->probed, package->index, __ATOMIC_SEQ_CST);
+  for (guint i = n_asked; path && (probe = vf_learning_probe (prefetch->learning, i)); i++) {
     g_autofree char *name = g_build_filename (path, probe, NULL);
     vf_lister_look_up (lister, name);
   }
+  __atomic_store_n (&prefetch->probed, 0, __ATOMIC_SEQ_CST);
 }
 
-/* Makes the names in a directory known, and, if it is a cache, before that those in the one that
- * holds it. */
+/* Makes the names in a directory known, and, if it is a cache, before that those in the package
+ * that holds it; and if @probes, those by which there is nothing. */
 static void
-list_package (VfPrefetch *prefetch, VfLister *lister, guint32 directory)
+list_package (VfPrefetch *prefetch, VfLister *lister, guint32 directory, guint n_asked)
 {
   VfImageNode node, package;
   if (vf_image_get (prefetch->image, directory, &node) < 0)
@@ -175,33 +180,53 @@ list_package (VfPrefetch *prefetch, VfLister *lister, guint32 directory)
   if (strcmp (node.name, CACHE_NAME) == 0 &&
       vf_image_get (prefetch->image, node.parent, &package) == 0) {
     list_real (prefetch, lister, &package);
-    miss_probes (prefetch, lister, &package);
+    miss_probes (prefetch, lister, &package, n_asked);
   }
   list_real (prefetch, lister, &node);
 }
 
-/* Pushes a group and then makes its names known, too. TRUE if it has something of @directory. */
+/* Whether that directory is what a group is known by, or its cache. */
 static gboolean
+is_top (VfPrefetch *prefetch, guint32 group, guint32 directory)
+{
+  VfImageNode node;
+  return directory == group ||
+         (vf_image_get (prefetch->image, directory, &node) == 0 && node.parent == group);
+}
+
+/* Pushes a group, once, and then makes its names known, too. When that is done @ahead of an import,
+ * its top package still has to be probed: nothing else would tell that the import has come there.
+ */
+static void
 list_group (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 group,
-            guint32 directory)
+            gboolean ahead)
 {
   gsize n;
   const VfProfileRange *ranges = vf_profile_group (profile, group, &n);
-  gboolean is_new = ranges && g_hash_table_add (prefetch->groups, GUINT_TO_POINTER (group));
-  gboolean has_directory = FALSE;
   guint32 last = 0;
-  if (is_new)
-    push (prefetch, lister, ranges, n);
+  if (!ranges || !g_hash_table_add (prefetch->groups, GUINT_TO_POINTER (group)))
+    return;
+  push (prefetch, lister, ranges, n);
   for (gsize i = 0; i < n; i++) {
     VfImageNode node;
-    if (vf_image_get (prefetch->image, ranges[i].node, &node) < 0)
-      continue;
-    has_directory |= node.parent == directory;
-    if (is_new && node.parent != last)
-      list_package (prefetch, lister, node.parent);
-    last = node.parent;
+    if (vf_image_get (prefetch->image, ranges[i].node, &node) == 0 && node.parent != last) {
+      list_package (prefetch, lister, node.parent,
+                    ahead && is_top (prefetch, group, node.parent) ? 1 : 0);
+      last = node.parent;
+    }
   }
-  return has_directory;
+}
+
+static gboolean
+group_has (VfPrefetch *prefetch, const VfProfile *profile, guint32 group, guint32 directory)
+{
+  gsize n;
+  const VfProfileRange *ranges = vf_profile_group (profile, group, &n);
+  VfImageNode node;
+  for (gsize i = 0; i < n; i++)
+    if (vf_image_get (prefetch->image, ranges[i].node, &node) == 0 && node.parent == directory)
+      return TRUE;
+  return FALSE;
 }
 
 static void
@@ -211,11 +236,14 @@ list_for (VfLister *lister, guint32 directory, gpointer user_data)
   g_autoptr (VfProfile) profile = vf_learning_profile (prefetch->learning);
   guint32 group = vf_profile_group_of (prefetch->image, directory);
   VfImageNode node;
-  if (list_group (prefetch, lister, profile, group, directory) ||
-      vf_image_get (prefetch->image, directory, &node) < 0 || node.n_children < FEW)
-    return;
-  push_directory (prefetch, lister, &node);
-  list_package (prefetch, lister, directory);
+  list_group (prefetch, lister, profile, group, FALSE);
+  if (!group_has (prefetch, profile, group, directory) &&
+      vf_image_get (prefetch->image, directory, &node) == 0 && node.n_children >= FEW) {
+    push_directory (prefetch, lister, &node);
+    list_package (prefetch, lister, directory, 0);
+  }
+  if (!vf_lister_has_more (lister))
+    list_group (prefetch, lister, profile, vf_profile_next_group (profile, group), TRUE);
 }
 
 static void

@@ -4,8 +4,9 @@
  * what imports of this image read below that top directory before (layers/profile.h), or, if
  * nothing is known, all compiled modules of this directory, is pushed (fs/pusher.h). Then
  * the real directories are listed, so that the kernel knows the names, and where what will be
- * imported is known, the names by which there is no `__init__` as well. What an import read or
- * opened is remembered.
+ * imported is known, the names by which there is no `__init__` as well. Then the same is done for
+ * what an import went on to after that directory, one step ahead. What an import read or opened is
+ * remembered.
  *
  * That something is imported shows in what only an import does: Python looks in a package for an
  * `__init__` that is an extension module, by several names and mostly in vain, before it looks for

@@ -9,12 +9,13 @@
 #include "layers/error.h"
 #include "layers/io.h"
 
-#define MAGIC "venvfs reads 1\n" /* its NUL is written, too: 16 bytes */
+#define MAGIC "venvfs reads 2\n" /* its NUL is written, too: 16 bytes */
 
 struct VfProfile {
   gatomicrefcount references;
   gsize n_ranges;
-  VfProfileRange *ranges; /* sorted by group */
+  VfProfileRange *ranges; /* those of a group stand together */
+  GHashTable *firsts;     /* of each group: the index of its first range */
 };
 
 static VfProfileRange
@@ -36,7 +37,9 @@ parse (GBytes *bytes, VfProfile *profile)
   profile->ranges = g_memdup2 (data + sizeof MAGIC, length - sizeof MAGIC);
   for (gsize i = 0; i < profile->n_ranges; i++) {
     profile->ranges[i] = convert (profile->ranges[i]);
-    if (i > 0 && profile->ranges[i].group < profile->ranges[i - 1].group)
+    guint32 group = profile->ranges[i].group;
+    if ((i == 0 || group != profile->ranges[i - 1].group) &&
+        !g_hash_table_insert (profile->firsts, GUINT_TO_POINTER (group), GSIZE_TO_POINTER (i)))
       return FALSE;
   }
   return TRUE;
@@ -51,8 +54,11 @@ vf_profile_open (VfStore *store, const VfDigest *image)
                     sizeof MAGIC + VF_PROFILE_MAX_RANGES * sizeof (VfProfileRange), relative, NULL);
   VfProfile *profile = g_new0 (VfProfile, 1);
   g_atomic_ref_count_init (&profile->references);
-  if (bytes && !parse (bytes, profile))
+  profile->firsts = g_hash_table_new (NULL, NULL);
+  if (bytes && !parse (bytes, profile)) {
     profile->n_ranges = 0;
+    g_hash_table_remove_all (profile->firsts);
+  }
   return profile;
 }
 
@@ -68,32 +74,31 @@ vf_profile_unref (VfProfile *profile)
 {
   if (!g_atomic_ref_count_dec (&profile->references))
     return;
+  g_hash_table_unref (profile->firsts);
   g_free (profile->ranges);
   g_free (profile);
-}
-
-/* How many ranges are of groups below @group. */
-static gsize
-count_below (const VfProfile *profile, guint64 group)
-{
-  gsize low = 0, high = profile->n_ranges;
-  while (low < high) {
-    gsize middle = low + (high - low) / 2;
-    if (profile->ranges[middle].group < group)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
 }
 
 const VfProfileRange *
 vf_profile_group (const VfProfile *profile, guint32 group, gsize *out_n_ranges)
 {
-  gsize first = count_below (profile, group);
-  gsize end = count_below (profile, (guint64)group + 1);
-  *out_n_ranges = end - first;
-  return end > first ? &profile->ranges[first] : NULL;
+  gpointer first;
+  *out_n_ranges = 0;
+  if (!g_hash_table_lookup_extended (profile->firsts, GUINT_TO_POINTER (group), NULL, &first))
+    return NULL;
+  const VfProfileRange *ranges = &profile->ranges[GPOINTER_TO_SIZE (first)];
+  const VfProfileRange *end = &profile->ranges[profile->n_ranges];
+  for (const VfProfileRange *range = ranges; range < end && range->group == group; range++)
+    ++*out_n_ranges;
+  return ranges;
+}
+
+guint32
+vf_profile_next_group (const VfProfile *profile, guint32 group)
+{
+  gsize n;
+  const VfProfileRange *ranges = vf_profile_group (profile, group, &n);
+  return ranges && ranges + n < profile->ranges + profile->n_ranges ? ranges[n].group : 0;
 }
 
 guint32
@@ -110,37 +115,76 @@ vf_profile_group_of (VfImage *image, guint32 directory)
   return directory;
 }
 
-/* A range and which node of its group it belongs to, counted in the order of reading. */
+/* ---- Writing */
+
+/* A range and, counted in the order of reading, which group that is and which node. */
 typedef struct {
   VfProfileRange range;
-  guint32 rank;
+  guint32 group_rank;
+  guint32 node_rank;
 } Ranked;
 
 static gint
 compare_ranked (gconstpointer a, gconstpointer b)
 {
   const Ranked *left = a, *right = b;
-  if (left->range.group != right->range.group)
-    return left->range.group < right->range.group ? -1 : 1;
-  if (left->rank != right->rank)
-    return left->rank < right->rank ? -1 : 1;
+  if (left->group_rank != right->group_rank)
+    return left->group_rank < right->group_rank ? -1 : 1;
+  if (left->node_rank != right->node_rank)
+    return left->node_rank < right->node_rank ? -1 : 1;
   if (left->range.first_page != right->range.first_page)
     return left->range.first_page < right->range.first_page ? -1 : 1;
   return 0;
 }
 
+/* Adds groups to @order, of guint32: a new one behind the one whose first range comes before its
+ * own. */
 static void
-rank_ranges (GArray *ranked, GHashTable *ranks, const VfProfileRange *ranges, gsize n_ranges)
+order_groups (GArray *order, const VfProfileRange *ranges, gsize n_ranges)
 {
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+  guint behind = order->len;
   for (gsize i = 0; i < n_ranges; i++) {
-    gpointer node = GUINT_TO_POINTER (ranges[i].node), rank;
-    if (!g_hash_table_lookup_extended (ranks, node, NULL, &rank)) {
-      rank = GUINT_TO_POINTER (g_hash_table_size (ranks));
-      g_hash_table_insert (ranks, node, rank);
-    }
-    Ranked one = {ranges[i], GPOINTER_TO_UINT (rank)};
+    guint32 group = ranges[i].group;
+    guint at = 0;
+    if (!g_hash_table_add (seen, GUINT_TO_POINTER (group)))
+      continue;
+    while (at < order->len && g_array_index (order, guint32, at) != group)
+      at++;
+    if (at == order->len)
+      g_array_insert_val (order, at = behind, group);
+    behind = at + 1;
+  }
+}
+
+static guint32
+rank_of (GHashTable *ranks, guint32 key)
+{
+  gpointer rank;
+  if (!g_hash_table_lookup_extended (ranks, GUINT_TO_POINTER (key), NULL, &rank)) {
+    rank = GUINT_TO_POINTER (g_hash_table_size (ranks));
+    g_hash_table_insert (ranks, GUINT_TO_POINTER (key), rank);
+  }
+  return GPOINTER_TO_UINT (rank);
+}
+
+static GArray *
+rank_ranges (const VfProfile *profile, const VfProfileRange *more, gsize n_more)
+{
+  g_autoptr (GArray) order = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_autoptr (GHashTable) groups = g_hash_table_new (NULL, NULL);
+  g_autoptr (GHashTable) nodes = g_hash_table_new (NULL, NULL);
+  GArray *ranked = g_array_new (FALSE, FALSE, sizeof (Ranked));
+  order_groups (order, profile->ranges, profile->n_ranges);
+  order_groups (order, more, n_more);
+  for (guint i = 0; i < order->len; i++)
+    rank_of (groups, g_array_index (order, guint32, i));
+  for (gsize i = 0; i < profile->n_ranges + n_more; i++) {
+    VfProfileRange range = i < profile->n_ranges ? profile->ranges[i] : more[i - profile->n_ranges];
+    Ranked one = {range, rank_of (groups, range.group), rank_of (nodes, range.node)};
     g_array_append_val (ranked, one);
   }
+  return ranked;
 }
 
 /* Sorted, and without overlaps. */
@@ -188,10 +232,7 @@ gboolean
 vf_profile_write (const VfProfile *profile, const VfProfileRange *more, gsize n_more,
                   VfStore *store, const VfDigest *image, GError **error)
 {
-  g_autoptr (GHashTable) ranks = g_hash_table_new (NULL, NULL);
-  g_autoptr (GArray) ranked = g_array_new (FALSE, FALSE, sizeof (Ranked));
-  rank_ranges (ranked, ranks, profile->ranges, profile->n_ranges);
-  rank_ranges (ranked, ranks, more, n_more);
+  g_autoptr (GArray) ranked = rank_ranges (profile, more, n_more);
   g_autoptr (GArray) merged = merge_ranges (ranked);
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
   g_byte_array_append (bytes, (const guint8 *)MAGIC, sizeof MAGIC);

@@ -21,9 +21,10 @@ pytestmark = pytest.mark.usefixtures("mountable")
 
 @pytest.fixture
 def imported(world):
-    """An environment "proj" of one package of many modules, and how to import all of it."""
+    """An environment "proj" of a package of many modules and two others, and how to import the first."""
     files = {f"many/m{i}.py": f"value = {i}\n" + f"text = {str(i) * 3000!r}\n" for i in range(N)}
     files.update({f"many/sub/{name}.py": "" for name in ("__init__", "a", "b", "c")})
+    files.update({f"{package}/{name}.py": "pass\n" for package in ("second", "third") for name in ("__init__", "a", "b")})
     files["many/__init__.py"] = "".join(f"from many import m{i}\n" for i in range(N))
     write_wheel(world.wheelhouse, "many", "1", files)
     world.templates.fill_store(world, "proj with many", lambda: world.venvfs(
@@ -45,15 +46,16 @@ def profiles(world):
     return [path for path in (world.store / "cache").iterdir() if path.name.startswith("reads-")]
 
 
-def cache_of(world, place):
+def cache_of(world, place, package="many"):
     """Without a look at any directory above it."""
-    return place / "lib" / f"python{world.python.minor}" / "site-packages" / "many" / "__pycache__"
+    return place / "lib" / f"python{world.python.minor}" / "site-packages" / package / "__pycache__"
 
 
 def trigger(world, cache):
     """Looks in vain as an import does first, and waits until nothing more is pushed."""
+    before = requests(world)["READDIRPLUS"]
     assert not (cache.parent / "__init__.none.so").exists()
-    wait_for(lambda: requests(world)["READDIRPLUS"] > 0)
+    wait_for(lambda: requests(world)["READDIRPLUS"] > before)
     last = None
     while is_at_work(world) or last != (last := requests(world)):
         time.sleep(0.3)
@@ -136,7 +138,7 @@ def test_an_import_teaches_what_to_push(world, imported):
     world.venvfs("umount", place)
     wait_for(lambda: profiles(world))
     [profile] = profiles(world)
-    assert profile.read_bytes().startswith(b"venvfs reads 1\n\0")
+    assert profile.read_bytes().startswith(b"venvfs reads 2\n\0")
     assert (profile.stat().st_size - 16) // 16 >= N
 
     place = mount(world, "proj")
@@ -147,6 +149,34 @@ def test_an_import_teaches_what_to_push(world, imported):
     contents = [(cache / name).read_bytes() for name in names]
     assert len(contents) == N and all(contents)
     assert requests(world)["READ"] == before
+
+
+def test_what_is_imported_next_is_there_ahead(world, imported):
+    """Where the order of packages is known, the next one is pushed before an import comes to it, no more."""
+    def asked(package):
+        """To look at all modules and to read them."""
+        cache = cache_of(world, place, package)
+        before = requests(world)
+        for name in ("__init__", "a", "b"):
+            assert (cache / f"{name}.{world.python.tag}.pyc").read_bytes()
+        return Counter(requests(world)) - Counter(before)
+
+    place = mount(world, "proj")
+    imported(place, "import many, second, second.a, second.b, third, third.a, third.b; print()")
+    world.venvfs("umount", place)
+    wait_for(lambda: profiles(world))
+
+    place = mount(world, "proj")
+    trigger(world, cache_of(world, place, "many"))
+    assert asked("second") == {}
+    assert asked("third") != {}
+    world.venvfs("umount", place)
+
+    # The import says by its first look that it has come there; the others are answered already.
+    place = mount(world, "proj")
+    trigger(world, cache_of(world, place, "many"))
+    trigger(world, cache_of(world, place, "second"))
+    assert asked("third") == {}
 
 
 @pytest.mark.parametrize("learnt", [False, True], ids=["unknown", "known"])

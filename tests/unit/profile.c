@@ -39,6 +39,14 @@ test_none (Fixture *fixture, gconstpointer unused)
   assert_group (profile, 0, 0, NULL);
 }
 
+/* @groups: 0 behind the last. */
+static void
+assert_order (const VfProfile *profile, const guint32 *groups)
+{
+  for (gsize i = 0; groups[i] != 0; i++)
+    g_assert_cmpuint (vf_profile_next_group (profile, groups[i]), ==, groups[i + 1]);
+}
+
 /* By group, in it in the order of reading, overlaps and neighbours joined. */
 static void
 test_order (Fixture *fixture, gconstpointer unused)
@@ -54,6 +62,24 @@ test_order (Fixture *fixture, gconstpointer unused)
                 (const VfProfileRange[]){{9, 50, 0, 2}, {9, 40, 5, 10}, {9, 40, 20, 1}});
   assert_group (profile, 5, 0, NULL);
   assert_group (profile, 10, 0, NULL);
+  assert_order (profile, (const guint32[]){9, 4, 0});
+  g_assert_cmpuint (vf_profile_next_group (profile, 5), ==, 0);
+}
+
+/* Groups stand in the order in which imports came to them; a new one behind the one before it,
+ * wherever else an import went back to in between. */
+static void
+test_order_of_groups (Fixture *fixture, gconstpointer unused)
+{
+  g_autoptr (VfProfile) none = vf_profile_open (fixture->store, &image_id);
+  const VfProfileRange first[] = {{8, 1, 0, 1}, {3, 2, 0, 1}, {8, 4, 0, 1}, {5, 3, 0, 1}};
+  g_autoptr (VfProfile) profile = write_and_open (fixture, none, first, G_N_ELEMENTS (first));
+  assert_order (profile, (const guint32[]){8, 3, 5, 0});
+  const VfProfileRange second[] = {{9, 9, 0, 1}, {3, 2, 0, 1}, {1, 7, 0, 1},
+                                   {8, 1, 0, 1}, {2, 8, 0, 1}, {3, 6, 0, 1}};
+  g_autoptr (VfProfile) more = write_and_open (fixture, profile, second, G_N_ELEMENTS (second));
+  assert_order (more, (const guint32[]){8, 2, 3, 1, 5, 9, 0});
+  assert_group (more, 3, 2, (const VfProfileRange[]){{3, 2, 0, 1}, {3, 6, 0, 1}});
 }
 
 static void
@@ -98,21 +124,23 @@ assert_ignored (Fixture *fixture, const char *bytes, gsize length)
 static void
 test_damaged (Fixture *fixture, gconstpointer unused)
 {
-  static const char range[16] = {2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
+  static const char of_two[16] = {2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
+  static const char of_one[16] = {1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
   assert_ignored (fixture, "", 0);
-  assert_ignored (fixture, "venvfs reads 1\n", 15);
+  assert_ignored (fixture, "venvfs reads 2\n", 15);
   assert_ignored (fixture,
-                  "venvfs reads 2\n\0"
+                  "venvfs reads 1\n\0"
                   "0123456789abcdef",
                   32);
   assert_ignored (fixture,
-                  "venvfs reads 1\n\0"
+                  "venvfs reads 2\n\0"
                   "0123456789abcde",
                   31);
-  g_autoptr (GString) disorder = g_string_new_len ("venvfs reads 1\n", 16);
-  g_string_append_len (disorder, range, sizeof range);
-  g_string_append_len (disorder, "\1\0\0\0\1\0\0\0\0\0\0\0\1\0\0", 16);
-  assert_ignored (fixture, disorder->str, disorder->len);
+  g_autoptr (GString) torn = g_string_new_len ("venvfs reads 2\n", 16);
+  g_string_append_len (torn, of_two, sizeof of_two);
+  g_string_append_len (torn, of_one, sizeof of_one);
+  g_string_append_len (torn, of_two, sizeof of_two);
+  assert_ignored (fixture, torn->str, torn->len);
 }
 
 /* The top directory of a distribution, or the directory itself where there is none. */
@@ -153,6 +181,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   FIXTURE_TEST ("/profile/none", test_none);
   FIXTURE_TEST ("/profile/order", test_order);
+  FIXTURE_TEST ("/profile/order-of-groups", test_order_of_groups);
   FIXTURE_TEST ("/profile/added", test_added);
   FIXTURE_TEST ("/profile/not-endless", test_not_endless);
   FIXTURE_TEST ("/profile/damaged", test_damaged);
