@@ -75,11 +75,12 @@ vf_runtime_dir_lock (int dir_fd, const char *name, int operation, GError **error
     return -1;
   }
   while (flock (fd, operation) < 0) {
-    if (errno == EINTR && vf_interrupt_check (error))
-      continue;
-    if (errno != EINTR)
+    if (errno != EINTR) {
       vf_error_errno (error, errno, "%s/%s: cannot be locked", path, name);
-    return -1;
+      return -1;
+    }
+    if (!vf_interrupt_check (error))
+      return -1;
   }
   return vf_fd_steal (&fd);
 }

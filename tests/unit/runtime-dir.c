@@ -1,11 +1,28 @@
 #include "tools/runtime-dir.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "layers/error.h"
 #include "layers/io.h"
+#include "tools/interrupt.h"
+
+/* Instead of GLib's: whatever makes a message may change errno. */
+char *
+g_strdup_vprintf (const char *format, va_list args)
+{
+  char *text;
+  g_assert_cmpint (vasprintf (&text, format, args), >=, 0);
+  errno = ENOMEM;
+  return text;
+}
 
 static void
 test_private (void)
@@ -62,11 +79,45 @@ test_fallback (void)
   }
 }
 
+/* Wakes who waits, as often as need be, and asks it to stop the third time. */
+static void
+on_alarm (int number)
+{
+  static int n_alarms;
+  if (++n_alarms == 3)
+    raise (SIGINT);
+}
+
+static void
+test_interrupted_lock (void)
+{
+  if (!g_test_subprocess ()) {
+    g_test_trap_subprocess (NULL, 0, 0);
+    g_test_trap_assert_passed ();
+    return;
+  }
+  const struct sigaction action = {.sa_handler = on_alarm};
+  const struct itimerval often = {{.tv_usec = 10000}, {.tv_usec = 10000}};
+  g_autofree char *directory = g_dir_make_tmp ("vf-runtime-XXXXXX", NULL);
+  VF_AUTOFD dir_fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  VF_AUTOFD held = vf_runtime_dir_lock (dir_fd, "lock", LOCK_EX, NULL);
+  g_assert_cmpint (held, >=, 0);
+  vf_interrupt_install ();
+  sigaction (SIGALRM, &action, NULL);
+  setitimer (ITIMER_REAL, &often, NULL);
+  g_autoptr (GError) error = NULL;
+  g_assert_cmpint (vf_runtime_dir_lock (dir_fd, "lock", LOCK_EX, &error), ==, -1);
+  setitimer (ITIMER_REAL, &(struct itimerval){0}, NULL);
+  g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
+  g_assert_true (vf_remove_tree (AT_FDCWD, directory, directory, NULL));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/runtime-dir/private", test_private);
   g_test_add_func ("/runtime-dir/fallback", test_fallback);
+  g_test_add_func ("/runtime-dir/interrupted-lock", test_interrupted_lock);
   return g_test_run ();
 }
