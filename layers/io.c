@@ -81,35 +81,39 @@ vf_read_file (int dir_fd, const char *name, gsize max_bytes, const char *what, G
   return g_bytes_new_take (g_steal_pointer (&data), (gsize)st.st_size);
 }
 
+/* Writes a file of a name that nobody has beside @name, and renames it over that. */
 static gboolean
-write_durably (int fd, mode_t mode, const void *data, gsize length, const char *what,
-               GError **error)
-{
-  if (!vf_write_all (fd, data, length, what, error))
-    return FALSE;
-  if (fchmod (fd, mode) < 0 || fsync (fd) < 0)
-    return vf_error_errno (error, errno, "%s: cannot write", what);
-  return TRUE;
-}
-
-gboolean
-vf_replace_file (int dir_fd, const char *name, mode_t mode, const void *data, gsize length,
-                 const char *what, GError **error)
+replace_file (int dir_fd, const char *name, mode_t mode, const void *data, gsize length,
+              gboolean durably, const char *what, GError **error)
 {
   g_autofree char *tmp =
       g_strdup_printf ("%s.%08x%08x.tmp", name, g_random_int (), g_random_int ());
   VF_AUTOFD fd = openat (dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0)
     return vf_error_errno (error, errno, "%s: cannot create", what);
-  if (!write_durably (fd, mode, data, length, what, error)) {
+  gboolean ok = vf_write_all (fd, data, length, what, error);
+  if (ok && (fchmod (fd, mode) < 0 || (durably && fsync (fd) < 0)))
+    ok = vf_error_errno (error, errno, "%s: cannot write", what);
+  if (ok && renameat (dir_fd, tmp, dir_fd, name) < 0)
+    ok = vf_error_errno (error, errno, "%s: cannot replace", what);
+  if (!ok)
     unlinkat (dir_fd, tmp, 0);
+  return ok;
+}
+
+gboolean
+vf_replace_file_soon (int dir_fd, const char *name, mode_t mode, const void *data, gsize length,
+                      const char *what, GError **error)
+{
+  return replace_file (dir_fd, name, mode, data, length, FALSE, what, error);
+}
+
+gboolean
+vf_replace_file (int dir_fd, const char *name, mode_t mode, const void *data, gsize length,
+                 const char *what, GError **error)
+{
+  if (!replace_file (dir_fd, name, mode, data, length, TRUE, what, error))
     return FALSE;
-  }
-  if (renameat (dir_fd, tmp, dir_fd, name) < 0) {
-    int errnum = errno;
-    unlinkat (dir_fd, tmp, 0);
-    return vf_error_errno (error, errnum, "%s: cannot replace", what);
-  }
   VF_AUTOFD sync_fd = openat (dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const char *slash = strrchr (name, '/');
   if (slash) {

@@ -43,6 +43,9 @@ vf_read_file (int dir_fd, const char *name, gsize max_bytes, const char *what, G
  * after a crash the old content is there or the new, whole. */
 gboolean vf_replace_file (int dir_fd, const char *name, mode_t mode, const void *data, gsize length,
                           const char *what, GError **error);
+/* The same without waiting for the disk: after a power loss it may be empty. */
+gboolean vf_replace_file_soon (int dir_fd, const char *name, mode_t mode, const void *data,
+                               gsize length, const char *what, GError **error);
 
 /* mkdir -p below @dir_fd, mode 0700 & ~umask for what is made. */
 gboolean vf_make_path (int dir_fd, const char *path, const char *what, GError **error);

@@ -1,17 +1,13 @@
 #include "layers/mount-record.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "layers/error.h"
 #include "layers/io.h"
 #include "layers/keyfile.h"
 
 #define RECORD_MAX_BYTES 65536
-#define TEMPORARY        VF_MOUNT_RECORD ".tmp"
 
 void
 vf_mount_record_clear (VfMountRecord *record)
@@ -61,12 +57,6 @@ vf_mount_record_write (int dir_fd, const VfMountRecord *record, const char *what
     g_key_file_set_string (file, "mount", "device", device);
   gsize length;
   g_autofree char *text = g_key_file_to_data (file, &length, NULL);
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-  VF_AUTOFD fd = openat (dir_fd, TEMPORARY, flags, 0600);
-  if (fd < 0)
-    return vf_error_errno (error, errno, "%s/%s: cannot be made", what, TEMPORARY);
-  if (!vf_write_all (fd, text, length, what, error))
-    return FALSE;
-  return renameat (dir_fd, TEMPORARY, dir_fd, VF_MOUNT_RECORD) == 0 ||
-         vf_error_errno (error, errno, "%s/%s: cannot be replaced", what, VF_MOUNT_RECORD);
+  g_autofree char *path = g_build_filename (what, VF_MOUNT_RECORD, NULL);
+  return vf_replace_file_soon (dir_fd, VF_MOUNT_RECORD, 0600, text, length, path, error);
 }

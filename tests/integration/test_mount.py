@@ -444,9 +444,9 @@ def test_the_sentinel_says_what_to_type(any_world):
 def test_a_mount_that_cannot_be_noted_is_taken_back(world):
     """The verbs that come later would not know of it."""
     create(world, "proj")
-    note = world.store / "envs" / "proj" / "mount.ini.tmp"
+    note = world.store / "envs" / "proj" / "mount.ini"
     note.mkdir()
-    refused(world.venvfs("mount", "proj", check=None), f"{note}: cannot be made: Is a directory")
+    refused(world.venvfs("mount", "proj", check=None), f"{note}: cannot replace: Is a directory")
     assert world.mounts() == [] and not (world.project / ".venv").exists()
     note.rmdir()
     mount(world, "proj")

@@ -222,7 +222,8 @@ KINDS = {
     "places-link": lambda at, out: replace_by(at / "places", lambda path: path.symlink_to(out / "places")),
     "places-fifo": lambda at, out: replace_by(at / "places", os.mkfifo),
     "places-odd": lambda at, out: (at / "places").write_bytes(b"\xff\n/\n\n.\n" + b"/x" * 9000 + b"\n\0\n"),
-    "record-fifo": lambda at, out: os.mkfifo(at / "mount.ini.tmp"),
+    "record-fifo": lambda at, out: replace_by(at / "mount.ini", os.mkfifo),
+    "record-socket": lambda at, out: bind(at / "mount.ini.tmp"),
     "temporary-link": lambda at, out: (at / "work" / ".relocate.tmp").symlink_to(out / "bin" / "pip"),
     "temporary-directory": lambda at, out: (at / "work" / ".relocate.tmp").mkdir(),
     "odd-names": lambda at, out: [(at / "upper" / os.fsdecode(bytes([byte]) * length)).mkdir()

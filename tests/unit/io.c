@@ -166,6 +166,12 @@ test_replace_file (Fixture *fixture, gconstpointer data)
   g_clear_error (&error);
   g_assert_false (vf_replace_file (fixture->fd, "none/file", 0600, "x", 1, "none/file", &error));
   g_assert_error (error, VF_SYSTEM_ERROR, ENOENT);
+  g_clear_error (&error);
+  g_assert_true (vf_replace_file_soon (fixture->fd, "file", 0600, "soon", 4, "file", &error));
+  g_assert_no_error (error);
+  g_autoptr (GBytes) bytes = vf_read_file (fixture->fd, "file", 4, "file", &error);
+  g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), "soon", 4);
+  g_assert_cmpuint (count_entries (fixture), ==, 2);
 }
 
 static void

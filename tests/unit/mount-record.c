@@ -1,8 +1,11 @@
 #include "layers/mount-record.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "layers/error.h"
 #include "layers/io.h"
@@ -61,7 +64,27 @@ test_cannot_write (void)
   const VfMountRecord record = {(char *)"/p", 0, TRUE};
   g_assert_false (vf_mount_record_write (fd, &record, "/proc/self", &error));
   g_assert_cmpint (error->domain, ==, VF_SYSTEM_ERROR);
-  g_assert_true (g_str_has_prefix (error->message, "/proc/self/mount.ini.tmp: cannot be made: "));
+  g_assert_true (g_str_has_prefix (error->message, "/proc/self/mount.ini: cannot create: "));
+}
+
+/* What else lies at its place, or looks like a replacement that was killed, is in nobody's way. */
+static void
+test_in_the_way (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("vf-record-XXXXXX", NULL);
+  VF_AUTOFD fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const VfMountRecord record = {(char *)"/p", 0, TRUE};
+  g_assert_cmpint (mkfifoat (fd, VF_MOUNT_RECORD, 0600), ==, 0);
+  g_assert_cmpint (mkfifoat (fd, VF_MOUNT_RECORD ".tmp", 0600), ==, 0);
+  assert_record (fd, NULL, 0, FALSE);
+  g_assert_true (vf_mount_record_write (fd, &record, directory, NULL));
+  assert_record (fd, "/p", 0, TRUE);
+  g_assert_cmpint (unlinkat (fd, VF_MOUNT_RECORD, 0), ==, 0);
+  g_assert_cmpint (mkdirat (fd, VF_MOUNT_RECORD, 0700), ==, 0);
+  g_autoptr (GError) error = NULL;
+  g_assert_false (vf_mount_record_write (fd, &record, directory, &error));
+  g_assert_error (error, VF_SYSTEM_ERROR, EISDIR);
+  g_assert_true (vf_remove_tree (AT_FDCWD, directory, directory, NULL));
 }
 
 int
@@ -70,5 +93,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/mount-record/record", test_record);
   g_test_add_func ("/mount-record/cannot-write", test_cannot_write);
+  g_test_add_func ("/mount-record/in-the-way", test_in_the_way);
   return g_test_run ();
 }
