@@ -9,13 +9,14 @@
 #include "layers/error.h"
 #include "layers/io.h"
 #include "layers/package.h"
+#include "layers/version.h"
 
 #define MAX_FILE_BYTES (16 * 1024 * 1024)
 #define MAX_DEPTH      32
 
 struct VfRequirements {
   VfHasher *hasher;
-  GHashTable *pinned; /* set of normalised names */
+  GHashTable *pinned; /* set of "name==version", or "name" for whichever version it has */
   gboolean changeable;
   char *editable;
   GPtrArray *locations;
@@ -72,11 +73,21 @@ feed_identity (VfRequirements *requirements, const char *label, const struct sta
   feed (requirements, label, identity, sizeof identity);
 }
 
+/* @version: NULL for whichever it has. The caller frees. */
+static char *
+pin_of (const char *name, const char *version)
+{
+  g_autofree char *plain = vf_package_normalize_name (name);
+  g_autofree char *normal = version ? vf_version_normalize (version) : NULL;
+  return version ? g_strconcat (plain, "==", normal ? normal : version, NULL)
+                 : g_steal_pointer (&plain);
+}
+
 static void
-pin (VfRequirements *requirements, const char *name, gsize length)
+pin (VfRequirements *requirements, const char *name, gsize length, const char *version)
 {
   g_autofree char *spelled = g_strndup (name, length);
-  g_hash_table_add (requirements->pinned, vf_package_normalize_name (spelled));
+  g_hash_table_add (requirements->pinned, pin_of (spelled, version));
 }
 
 /* The name in a "${NAME}" at @start, as pip knows it (upper-case letters, digits and '_'), or NULL.
@@ -99,7 +110,7 @@ feed_variables (VfRequirements *requirements, const char *text)
   }
 }
 
-/* @text with each variable that is set in its place; others stay as they are, as with pip. */
+/* @text with each variable that has a value replaced by it; others stay, as with pip. */
 static char *
 expand_variables (const char *text)
 {
@@ -107,7 +118,7 @@ expand_variables (const char *text)
   while (*text) {
     g_autofree char *name = g_str_has_prefix (text, "${") ? variable_at (text) : NULL;
     const char *value = name ? g_getenv (name) : NULL;
-    if (value) {
+    if (value && *value) {
       g_string_append (expanded, value);
       text += strlen (name) + strlen ("${}");
     } else {
@@ -117,23 +128,23 @@ expand_variables (const char *text)
   return g_string_free (expanded, FALSE);
 }
 
-/* `-f DIR`, `file:` URLs and requirements that are paths; relative to @directory (NULL: here). */
+/* Of a path or URL. Paths begin here, wherever the file lies that has them, as with pip. */
 static char *
-local_path (const char *location, const char *directory)
+local_path (const char *location)
 {
   if (g_str_has_prefix (location, "file:"))
     return g_filename_from_uri (location, NULL, NULL);
-  if (strstr (location, "://"))
-    return NULL;
-  g_autofree char *base = directory ? g_canonicalize_filename (directory, NULL) : NULL;
-  return g_canonicalize_filename (location, base);
+  return strstr (location, "://") ? NULL : g_canonicalize_filename (location, NULL);
 }
 
+/* @directory: of the file that says so, or NULL: what is there goes before what is here. */
 static void
 add_find_links (VfRequirements *requirements, const char *location, const char *directory)
 {
   struct stat st;
-  g_autofree char *path = local_path (location, directory);
+  g_autofree char *base = directory ? g_canonicalize_filename (directory, NULL) : NULL;
+  g_autofree char *beside = g_canonicalize_filename (location, base);
+  g_autofree char *path = local_path (g_file_test (beside, G_FILE_TEST_EXISTS) ? beside : location);
   vf_requirements_add_text (requirements, "find-links", location);
   if (path && stat (path, &st) == 0)
     feed_identity (requirements, "find-links identity", &st);
@@ -156,14 +167,15 @@ add_local (VfRequirements *requirements, const char *path)
   }
   feed_identity (requirements, "archive", &st);
   g_autofree char *base = g_path_get_basename (path);
-  gsize length = strcspn (base, "-");
-  if (g_str_has_suffix (base, ".whl") && base[length])
-    pin (requirements, base, length);
+  g_auto (GStrv) parts = g_strsplit (base, "-", 3);
+  if (g_str_has_suffix (base, ".whl") && g_strv_length (parts) == 3)
+    pin (requirements, base, strlen (parts[0]), parts[1]);
 }
 
-/* The specifier after the name and the extras: exactly one clause, == or ===, without a '*'. */
-static gboolean
-is_exact (const char *specifier)
+/* Of the specifier after the name and the extras, if it is exactly one clause, == or ===, without a
+ * '*'; else NULL. The caller frees. */
+static char *
+exact_version (const char *specifier)
 {
   g_autofree char *clause = g_strndup (specifier, strcspn (specifier, ";#"));
   char *hash_option = strstr (clause, " --");
@@ -175,7 +187,9 @@ is_exact (const char *specifier)
     *clause = ' ';
     g_strstrip (clause);
   }
-  return g_str_has_prefix (clause, "==") && !strpbrk (clause, ",*<>~!");
+  if (!g_str_has_prefix (clause, "==") || strpbrk (clause, ",*<>~!"))
+    return NULL;
+  return g_strdup (clause + strspn (clause, "= \t"));
 }
 
 static gboolean
@@ -197,23 +211,29 @@ is_location (const char *word)
          memchr (word, '/', name);
 }
 
+static gboolean
+has_hash (const char *text)
+{
+  return strstr (text, "#sha256=") || strstr (text, "&sha256=") || strstr (text, "--hash=sha256:");
+}
+
 /* A path or URL, with what may follow it (extras, a fragment, options). */
 static void
-add_location (VfRequirements *requirements, const char *text, const char *directory)
+add_location (VfRequirements *requirements, const char *text)
 {
   g_autofree char *location = g_strndup (text, strcspn (text, " \t;"));
   gboolean url = strstr (location, "://") || g_str_has_prefix (location, "file:");
   location[strcspn (location, url ? "#" : "[")] = '\0';
-  g_autofree char *path = local_path (location, directory);
+  g_autofree char *path = local_path (location);
   if (path)
     add_local (requirements, path);
-  else if (!strstr (text, "sha256"))
+  else if (!has_hash (text))
     requirements->changeable = TRUE;
 }
 
-/* "name[extra]==1.0 ; marker --hash=…", "name @ URL". */
+/* "name[extra]==1.0 ; marker --hash=…", "name @ URL ; marker". Markers are pip's to judge. */
 static void
-add_named (VfRequirements *requirements, const char *text, const char *directory)
+add_named (VfRequirements *requirements, const char *text)
 {
   gsize length = strspn (text, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "._-");
   const char *rest = text + length;
@@ -222,24 +242,25 @@ add_named (VfRequirements *requirements, const char *text, const char *directory
     rest += strcspn (rest, "]");
   rest += strspn (rest, "] \t");
   if (*rest != '@') {
-    if (length > 0 && is_exact (rest))
-      pin (requirements, text, length);
+    g_autofree char *version = exact_version (rest);
+    if (length > 0 && version)
+      pin (requirements, text, length, version);
     return;
   }
   rest += 1 + strspn (rest + 1, " \t");
-  add_location (requirements, rest, directory);
-  if (strstr (rest, "sha256") || g_str_has_prefix (rest, "file:"))
-    pin (requirements, text, length);
+  add_location (requirements, rest);
+  if ((has_hash (rest) || g_str_has_prefix (rest, "file:")) && !strchr (rest, ';'))
+    pin (requirements, text, length, NULL);
 }
 
 static void
-add_requirement (VfRequirements *requirements, const char *text, const char *directory)
+add_requirement (VfRequirements *requirements, const char *text)
 {
   g_autofree char *word = g_strndup (text, strcspn (text, " \t;["));
   if (is_location (word))
-    add_location (requirements, text, directory);
+    add_location (requirements, text);
   else
-    add_named (requirements, text, directory);
+    add_named (requirements, text);
 }
 
 /* The value of option @short_name or @long_name at the start of @line, or NULL. */
@@ -269,9 +290,8 @@ add_location_option (VfRequirements *requirements, const char *line, const char 
                      const char *long_name)
 {
   g_autofree char *value = option_value (line, short_name, long_name);
-  g_autofree char *expanded = value ? expand_variables (value) : NULL;
-  if (expanded)
-    g_ptr_array_add (requirements->locations, g_strdup_printf ("%s=%s", long_name, expanded));
+  if (value)
+    g_ptr_array_add (requirements->locations, g_strdup_printf ("%s=%s", long_name, value));
 }
 
 static gboolean
@@ -289,11 +309,12 @@ add_included (VfRequirements *requirements, const char *value, const char *direc
 
 /* One logical line: comment removed, continuations joined, blanks stripped, not empty. */
 static gboolean
-add_line (VfRequirements *requirements, const char *line, const char *file, guint number,
+add_line (VfRequirements *requirements, const char *text, const char *file, guint number,
           const char *directory, GError **error)
 {
+  g_autofree char *line = expand_variables (text);
   if (*line != '-') {
-    add_requirement (requirements, line, directory);
+    add_requirement (requirements, line);
     return TRUE;
   }
   g_autofree char *included = option_value (line, "-r", "--requirement");
@@ -395,7 +416,7 @@ void
 vf_requirements_add_argument (VfRequirements *requirements, const char *argument)
 {
   vf_requirements_add_text (requirements, "argument", argument);
-  add_requirement (requirements, argument, NULL);
+  add_requirement (requirements, argument);
 }
 
 void
@@ -413,11 +434,19 @@ vf_requirements_key (VfRequirements *requirements, VfDigest *out_key)
   vf_hasher_finish (requirements->hasher, out_key);
 }
 
-gboolean
-vf_requirements_pins (const VfRequirements *requirements, const char *name)
+static gboolean
+has_pin (const VfRequirements *requirements, const char *name, const char *version)
 {
-  g_autofree char *normalized = vf_package_normalize_name (name);
-  return g_hash_table_contains (requirements->pinned, normalized);
+  g_autofree char *one = pin_of (name, version);
+  return g_hash_table_contains (requirements->pinned, one);
+}
+
+gboolean
+vf_requirements_pins (const VfRequirements *requirements, const char *name, const char *version)
+{
+  g_autofree char *without_local = g_strndup (version, strcspn (version, "+"));
+  return has_pin (requirements, name, NULL) || has_pin (requirements, name, version) ||
+         has_pin (requirements, name, without_local);
 }
 
 gboolean

@@ -38,8 +38,10 @@ void vf_requirements_add_content (VfRequirements *requirements, const char *path
 /* Ends the scan. */
 void vf_requirements_key (VfRequirements *requirements, VfDigest *out_key);
 
-/* Whether the version of @name (in any spelling) is fixed. */
-gboolean vf_requirements_pins (const VfRequirements *requirements, const char *name);
+/* Whether what was resolved, @version of @name (in any spelling), could not have been another one.
+ * A pin whose marker does not hold here is told by its version. */
+gboolean
+vf_requirements_pins (const VfRequirements *requirements, const char *name, const char *version);
 /* Whether the answer depends on what the key does not hold. */
 gboolean vf_requirements_changeable (const VfRequirements *requirements);
 /* The first editable requirement (-e), or NULL: "FILE:LINE: -e ." */

@@ -245,9 +245,11 @@ is_fresh (const VfResolution *known)
 static gboolean
 pins_all (const VfRequirements *requirements, GPtrArray *packages)
 {
-  for (guint i = 0; i < packages->len; i++)
-    if (!vf_requirements_pins (requirements, ((VfResolved *)packages->pdata[i])->name))
+  for (guint i = 0; i < packages->len; i++) {
+    const VfResolved *one = packages->pdata[i];
+    if (!vf_requirements_pins (requirements, one->name, one->version))
       return FALSE;
+  }
   return TRUE;
 }
 

@@ -59,22 +59,44 @@ static void
 test_pins (Fixture *fixture, gconstpointer data)
 {
   put ("r.txt", "one==1.0\n"
-                "Two_2[extra,more] == 2.0 ; python_version > '3' # why\n"
-                "three===3\n"
-                "four==4.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
-                "five (==5.0)\n"
+                "Two_2[extra,more] == 1.0 ; python_version > '3' # why\n"
+                "three===1.0\n"
+                "four==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+                "five (==1.0)\n"
                 "six @ https://host/six.tar.gz#sha256=aa\n"
-                "a>=1\nb==1.*\nc==1,!=1.1\nd\ne ~= 1.0\nf @ https://host/f.tar.gz\n"
+                "a>=1\nb==1.*\nc==1,!=1.1\nd\ne ~= 1.0\nf @ https://host/sha256/f.tar.gz\n"
                 "# g==1\n"
-                "h<2 # ==2\n");
+                "h<2 # ==2\n"
+                "i @ https://host/i.tar.gz#sha256=aa ; python_version < '3'\n");
   g_autoptr (VfRequirements) requirements = scan ("r.txt");
   static const char *const pinned[] = {"one", "two-2", "Two.2", "three", "four", "five", "six"};
-  static const char *const loose[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+  static const char *const loose[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
   for (gsize i = 0; i < G_N_ELEMENTS (pinned); i++)
-    g_assert_true (vf_requirements_pins (requirements, pinned[i]));
+    g_assert_true (vf_requirements_pins (requirements, pinned[i], "1.0"));
   for (gsize i = 0; i < G_N_ELEMENTS (loose); i++)
-    g_assert_false (vf_requirements_pins (requirements, loose[i]));
+    g_assert_false (vf_requirements_pins (requirements, loose[i], "1.0"));
   g_assert_true (vf_requirements_changeable (requirements)); /* f's URL */
+}
+
+/* Which of several pins holds here, only pip knows. */
+static void
+test_pins_of_a_version (Fixture *fixture, gconstpointer data)
+{
+  put ("old-1.0-py3-none-any.whl", "x");
+  put ("r.txt", "one==1.0.0 ; python_version < '3'\n"
+                "one>=2 ; python_version >= '3'\n"
+                "two == 1.0 ; python_version < '3'\n"
+                "two==2.0 ; python_version >= '3'\n"
+                "./old-1.0-py3-none-any.whl ; python_version < '3'\n");
+  g_autoptr (VfRequirements) requirements = scan ("r.txt");
+  g_assert_true (vf_requirements_pins (requirements, "one", "1.0"));
+  g_assert_true (vf_requirements_pins (requirements, "one", "1.0+local"));
+  g_assert_false (vf_requirements_pins (requirements, "one", "2.1"));
+  g_assert_true (vf_requirements_pins (requirements, "two", "1.0"));
+  g_assert_true (vf_requirements_pins (requirements, "two", "2"));
+  g_assert_false (vf_requirements_pins (requirements, "two", "2.0.post1"));
+  g_assert_true (vf_requirements_pins (requirements, "old", "1.0"));
+  g_assert_false (vf_requirements_pins (requirements, "old", "1.1"));
 }
 
 static void
@@ -85,8 +107,8 @@ test_includes (Fixture *fixture, gconstpointer data)
   put ("sub/base.txt", "--constraint=pins.txt\ntwo==2\n");
   put ("sub/pins.txt", "three==3");
   g_autoptr (VfRequirements) requirements = scan ("r.txt");
-  g_assert_true (vf_requirements_pins (requirements, "two"));
-  g_assert_true (vf_requirements_pins (requirements, "three"));
+  g_assert_true (vf_requirements_pins (requirements, "two", "2"));
+  g_assert_true (vf_requirements_pins (requirements, "three", "3"));
   g_assert_false (vf_requirements_changeable (requirements));
 
   g_autofree char *before = key_of ("r.txt");
@@ -106,6 +128,12 @@ test_variables (Fixture *fixture, gconstpointer data)
   g_setenv ("USER_TOKEN", "b", TRUE);
   g_autofree char *b = key_of ("r.txt");
   g_assert_cmpstr (a, !=, b);
+  put ("included.txt", "${USER_TOKEN}==1\n");
+  put ("r.txt", "-r in${USER_PART}.txt\n${UNSET_VARIABLE}two==1\n");
+  g_setenv ("USER_PART", "cluded", TRUE);
+  g_autoptr (VfRequirements) requirements = scan ("r.txt");
+  g_assert_true (vf_requirements_pins (requirements, "b", "1"));
+  g_assert_false (vf_requirements_pins (requirements, "two", "1"));
 }
 
 static void
@@ -114,12 +142,21 @@ test_local (Fixture *fixture, gconstpointer data)
   put ("one-1.0-py3-none-any.whl", "x");
   put ("r.txt", "./one-1.0-py3-none-any.whl\n");
   g_autoptr (VfRequirements) archive = scan ("r.txt");
-  g_assert_true (vf_requirements_pins (archive, "one"));
+  g_assert_true (vf_requirements_pins (archive, "one", "1.0"));
   g_assert_false (vf_requirements_changeable (archive));
   g_autofree char *before = key_of ("r.txt");
   put ("one-1.0-py3-none-any.whl", "yy");
   g_autofree char *after = key_of ("r.txt");
   g_assert_cmpstr (before, !=, after);
+
+  /* pip looks for it here, not beside the file. */
+  g_assert_cmpint (mkdir ("sub", 0700), ==, 0);
+  put ("sub/r.txt", "./one-1.0-py3-none-any.whl\n");
+  put ("sub/one-1.0-py3-none-any.whl", "x");
+  g_autofree char *of_here = key_of ("sub/r.txt");
+  put ("one-1.0-py3-none-any.whl", "zzz");
+  g_autofree char *of_here_after = key_of ("sub/r.txt");
+  g_assert_cmpstr (of_here, !=, of_here_after);
 
   put ("p.txt", "-e .\n./project\n");
   g_autoptr (VfRequirements) project = scan ("p.txt");
@@ -127,15 +164,25 @@ test_local (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (vf_requirements_editable (project), ==, "p.txt:1: -e .");
 }
 
+/* What is beside the file goes before what is here. */
 static void
 test_find_links (Fixture *fixture, gconstpointer data)
 {
   g_assert_cmpint (mkdir ("wheels", 0700), ==, 0);
-  put ("r.txt", "-f wheels\none\n");
-  g_autofree char *before = key_of ("r.txt");
+  g_assert_cmpint (mkdir ("sub", 0700), ==, 0);
+  put ("sub/r.txt", "-f wheels\none\n");
+  g_autofree char *before = key_of ("sub/r.txt");
   put ("wheels/one-2.0-py3-none-any.whl", "x");
-  g_autofree char *after = key_of ("r.txt");
+  g_autofree char *after = key_of ("sub/r.txt");
   g_assert_cmpstr (before, !=, after);
+  g_assert_cmpint (mkdir ("sub/wheels", 0700), ==, 0);
+  g_autofree char *beside = key_of ("sub/r.txt");
+  put ("wheels/one-2.1-py3-none-any.whl", "x");
+  g_autofree char *same = key_of ("sub/r.txt");
+  g_assert_cmpstr (beside, ==, same);
+  put ("sub/wheels/one-2.1-py3-none-any.whl", "x");
+  g_autofree char *other = key_of ("sub/r.txt");
+  g_assert_cmpstr (same, !=, other);
 }
 
 static void
@@ -161,6 +208,7 @@ main (int argc, char *argv[])
     void (*function) (Fixture *, gconstpointer);
   } tests[] = {
       {"/requirements/pins", test_pins},
+      {"/requirements/pins-of-a-version", test_pins_of_a_version},
       {"/requirements/includes", test_includes},
       {"/requirements/variables", test_variables},
       {"/requirements/local", test_local},
