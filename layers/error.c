@@ -30,6 +30,13 @@ vf_error_set (GError **error, VfErrorCode code, const char *format, ...)
   return FALSE;
 }
 
+gboolean
+vf_stop_check (VfStopFunc is_to_stop, const char *what, GError **error)
+{
+  return !is_to_stop || !is_to_stop () ||
+         vf_error_set (error, VF_ERROR_CANCELLED, "%s: interrupted", what);
+}
+
 int
 vf_errno_from_error (const GError *error)
 {

@@ -48,6 +48,11 @@ gboolean vf_error_errno (GError **error, int errnum, const char *format, ...) G_
 gboolean
 vf_error_set (GError **error, VfErrorCode code, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
+/* Asked now and then by what may take long: TRUE ends it with VF_ERROR_CANCELLED. */
+typedef gboolean (*VfStopFunc) (void);
+/* TRUE to go on; FALSE with "<what>: interrupted". @is_to_stop: or NULL. */
+gboolean vf_stop_check (VfStopFunc is_to_stop, const char *what, GError **error);
+
 /* The errno that best says @error: of a system call the real one, else ENOENT, EEXIST, EBUSY,
  * EINVAL, ECANCELED or EIO. */
 int vf_errno_from_error (const GError *error);

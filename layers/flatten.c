@@ -15,11 +15,14 @@
 #include "layers/object.h"
 
 #define COPY_BYTES (1024 * 1024)
+/* Copied in the kernel at a time, which nothing but its end interrupts: a blink of a disk. */
+#define RANGE_BYTES (64 * 1024 * 1024)
 
 typedef struct {
   VfStore *store;
   const char *root; /* path of the upper */
   const VfViewContext *view;
+  VfStopFunc is_to_stop; /* or NULL */
   VfFlattened *result;
   GHashTable *images; /* hex id → VfImage */
   guint depth;
@@ -28,6 +31,8 @@ typedef struct {
 static gboolean
 fail (const Flatten *flatten, const char *path, int errnum, GError **error)
 {
+  if (errnum == ECANCELED)
+    return vf_error_set (error, VF_ERROR_CANCELLED, "%s: interrupted", flatten->root);
   return vf_error_errno (error, errnum, "%s/%s: cannot be flattened", flatten->root, path);
 }
 
@@ -68,7 +73,7 @@ open_forced (int dir_fd, const char *name, mode_t mode, int flags)
 
 /* --- Contents --- */
 
-/* The first @length bytes of an object; 0 or an errno. */
+/* The first @length bytes of an object; 0 or an errno, ECANCELED among them. */
 static int
 copy_object (Flatten *flatten, const VfDigest *digest, guint64 length, int out_fd)
 {
@@ -83,7 +88,9 @@ copy_object (Flatten *flatten, const VfDigest *digest, guint64 length, int out_f
   loff_t out = 0;
   for (guint64 done = 0; done < length;) {
     loff_t in = extent.offset + (loff_t)done;
-    ssize_t n = copy_file_range (in_fd, &in, out_fd, &out, length - done, 0);
+    if (flatten->is_to_stop && flatten->is_to_stop ())
+      return ECANCELED;
+    ssize_t n = copy_file_range (in_fd, &in, out_fd, &out, MIN (length - done, RANGE_BYTES), 0);
     if (n <= 0) {
       n = pread (in_fd, buffer, MIN (length - done, COPY_BYTES), extent.offset + (off_t)done);
       if (n > 0)
@@ -106,7 +113,7 @@ fill_stub (Flatten *flatten, int fd, const struct stat *st, const VfMarks *marks
 {
   struct timespec times[2] = {st->st_atim, st->st_mtim};
   int errnum = copy_object (flatten, &marks->digest, (guint64)st->st_size, fd);
-  if (errnum == 0 && (futimens (fd, times) < 0 || fsync (fd) < 0))
+  if ((futimens (fd, times) < 0 || (errnum == 0 && fsync (fd) < 0)) && errnum == 0)
     errnum = errno;
   if (errnum == 0)
     errnum = -vf_mark_remove_digest (fd);
@@ -252,7 +259,8 @@ expand (Flatten *flatten, int fd, VfImage *image, const VfImageNode *node, const
     if (result < 0)
       return fail (flatten, path, -result, error);
     g_autofree char *below = join (path, child.name);
-    if (!expand_child (flatten, fd, image, &child, below, error))
+    if (!vf_stop_check (flatten->is_to_stop, flatten->root, error) ||
+        !expand_child (flatten, fd, image, &child, below, error))
       return FALSE;
   }
   return TRUE;
@@ -275,13 +283,9 @@ settle_renamed (Flatten *flatten, int fd, const char *path, GError **error)
 }
 
 static gboolean
-flatten_directory (Flatten *flatten, int dir_fd, const char *name, const struct stat *st,
-                   const VfMarks *marks, gboolean merged, const char *path, GError **error)
+flatten_within (Flatten *flatten, int fd, const VfMarks *marks, gboolean merged, const char *path,
+                GError **error)
 {
-  struct timespec times[2] = {st->st_atim, st->st_mtim};
-  VF_AUTOFD fd = open_forced (dir_fd, name, st->st_mode, O_RDONLY | O_DIRECTORY);
-  if (fd < 0)
-    return fail (flatten, path, errno, error);
   if (marks->has_lower) {
     VfImageNode node;
     VfImage *image = find_image (flatten, &marks->lower_image, error);
@@ -299,7 +303,19 @@ flatten_directory (Flatten *flatten, int dir_fd, const char *name, const struct 
       !flatten_entries (flatten, fd, merged, path, error))
     return FALSE;
   flatten->depth--;
-  return futimens (fd, times) == 0 || fail (flatten, path, errno, error);
+  return TRUE;
+}
+
+static gboolean
+flatten_directory (Flatten *flatten, int dir_fd, const char *name, const struct stat *st,
+                   const VfMarks *marks, gboolean merged, const char *path, GError **error)
+{
+  struct timespec times[2] = {st->st_atim, st->st_mtim};
+  VF_AUTOFD fd = open_forced (dir_fd, name, st->st_mode, O_RDONLY | O_DIRECTORY);
+  if (fd < 0)
+    return fail (flatten, path, errno, error);
+  gboolean done = flatten_within (flatten, fd, marks, merged, path, error);
+  return (futimens (fd, times) == 0 || (done && fail (flatten, path, errno, error))) && done;
 }
 
 /* @merged: something may be below. A whiteout where nothing is would be seen. */
@@ -330,7 +346,8 @@ flatten_entries (Flatten *flatten, int fd, gboolean merged, const char *path, GE
     return fail (flatten, path, errno, error);
   for (guint i = 0; i < names->len; i++) {
     g_autofree char *below = join (path, names->pdata[i]);
-    if (!flatten_entry (flatten, fd, names->pdata[i], merged, below, error))
+    if (!vf_stop_check (flatten->is_to_stop, flatten->root, error) ||
+        !flatten_entry (flatten, fd, names->pdata[i], merged, below, error))
       return FALSE;
   }
   return TRUE;
@@ -338,12 +355,16 @@ flatten_entries (Flatten *flatten, int fd, gboolean merged, const char *path, GE
 
 gboolean
 vf_flatten (VfStore *store, int upper_fd, const char *path, const VfViewContext *view,
-            VfFlattened *out_result, GError **error)
+            VfStopFunc is_to_stop, VfFlattened *out_result, GError **error)
 {
   g_autoptr (GHashTable) images =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)vf_image_unref);
-  Flatten flatten = {
-      .store = store, .root = path, .view = view, .result = out_result, .images = images};
+  Flatten flatten = {.store = store,
+                     .root = path,
+                     .view = view,
+                     .is_to_stop = is_to_stop,
+                     .result = out_result,
+                     .images = images};
   *out_result = (VfFlattened){0};
   return flatten_entries (&flatten, upper_fd, TRUE, "", error);
 }

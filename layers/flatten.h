@@ -6,6 +6,7 @@
  * venvfs, nothing changes. */
 #pragma once
 
+#include "layers/error.h"
 #include "layers/store.h"
 #include "layers/view.h"
 
@@ -18,9 +19,10 @@ typedef struct {
 } VfFlattened;
 
 /* @upper_fd: of the upper, which nobody has mounted (the caller holds its lock); @path: its path,
- * for errors. @view: for files that say where they are, or NULL where there are none. Interrupted
- * at any point, by power loss too, the upper shows what it showed. */
+ * for errors. @view: for files that say where they are, or NULL where there are none. @is_to_stop:
+ * or NULL. Ended at any point, by power loss too, the upper shows what it showed, and can be
+ * flattened again. */
 gboolean vf_flatten (VfStore *store, int upper_fd, const char *path, const VfViewContext *view,
-                     VfFlattened *out_result, GError **error);
+                     VfStopFunc is_to_stop, VfFlattened *out_result, GError **error);
 
 G_END_DECLS

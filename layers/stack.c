@@ -25,7 +25,7 @@
 typedef struct {
   VfStore *store;
   const char *const *roots;
-  VfStackStopFunc is_to_stop; /* or NULL */
+  VfStopFunc is_to_stop; /* or NULL */
   GPtrArray *warnings;
   VfKnownFiles **known; /* one for each root */
   VfObjectBatch *batch;
@@ -70,13 +70,6 @@ layers_new (void)
   GArray *layers = g_array_new (FALSE, FALSE, sizeof (Layer));
   g_array_set_clear_func (layers, layer_clear);
   return layers;
-}
-
-static gboolean
-check_wanted (const Stack *stack, GError **error)
-{
-  return !stack->is_to_stop || !stack->is_to_stop () ||
-         vf_error_set (error, VF_ERROR_CANCELLED, "%s: interrupted", stack->roots[0]);
 }
 
 static gboolean
@@ -164,7 +157,7 @@ add_large (Stack *stack, const Entry *entry, int fd, goffset offset, VfDigest *o
   char *data = vf_object_map_data (map);
   for (gsize done = 0; done < size;) {
     gsize step = MIN (size - done, STEP_BYTES);
-    if (!check_wanted (stack, error) ||
+    if (!vf_stop_check (stack->is_to_stop, stack->roots[0], error) ||
         !vf_read_all (fd, data + done, step, offset + (goffset)done, entry->path, error))
       return FALSE;
     vf_hasher_update (hasher, data + done, step);
@@ -366,7 +359,8 @@ merge (Stack *stack, const GArray *layers, const char *path, GError **error)
   for (guint i = 0; i < n; i++) {
     g_autofree char *child =
         *path ? g_strconcat (path, "/", sorted[i], NULL) : g_strdup (sorted[i]);
-    if (!check_wanted (stack, error) || !merge_name (stack, layers, sorted[i], child, error))
+    if (!vf_stop_check (stack->is_to_stop, stack->roots[0], error) ||
+        !merge_name (stack, layers, sorted[i], child, error))
       return FALSE;
   }
   return TRUE;
@@ -413,7 +407,7 @@ publish (Stack *stack, const VfDigest *image, GError **error)
 }
 
 gboolean
-vf_stack_build (VfStore *store, const char *const *paths, VfStackStopFunc is_to_stop,
+vf_stack_build (VfStore *store, const char *const *paths, VfStopFunc is_to_stop,
                 GPtrArray *warnings, VfDigest *out_image, GError **error)
 {
   guint n = g_strv_length ((char **)paths);

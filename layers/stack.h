@@ -10,19 +10,17 @@
 
 #include <glib.h>
 
+#include "layers/error.h"
 #include "layers/store.h"
 
 G_BEGIN_DECLS
-
-/* Asked now and then: TRUE ends the work with VF_ERROR_CANCELLED. */
-typedef gboolean (*VfStackStopFunc) (void);
 
 /* @paths: absolute, the uppermost first; NULL-terminated. Files that are known from the last time
  * (known-files.h) are not read. The image is in the store when this returns, and safe from a sweep
  * as long as the caller holds the write lease under which this was called. @is_to_stop: or NULL.
  * @warnings: array of char *, or NULL. VF_ERROR_INVALID, VF_ERROR_CANCELLED, VF_SYSTEM_ERROR, with
  * the path. */
-gboolean vf_stack_build (VfStore *store, const char *const *paths, VfStackStopFunc is_to_stop,
+gboolean vf_stack_build (VfStore *store, const char *const *paths, VfStopFunc is_to_stop,
                          GPtrArray *warnings, VfDigest *out_image, GError **error);
 
 G_END_DECLS

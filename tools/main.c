@@ -139,12 +139,15 @@ parse_command_line (Globals *globals, char ***arguments, const VfVerb **out_verb
 
 /* What an interruption broke is no failure of its own. */
 static void
-explain_interruption (GError **error)
+explain_interruption (const VfInvocation *invocation, GError **error)
 {
-  if (*error && vf_interrupted ()) {
-    g_clear_error (error);
+  if (!*error || !vf_interrupted ())
+    return;
+  g_clear_error (error);
+  if (invocation->interrupted)
+    vf_error_set (error, VF_ERROR_CANCELLED, "%s", invocation->interrupted);
+  else
     vf_interrupt_check (error);
-  }
 }
 
 static int
@@ -171,7 +174,10 @@ run_verb (const VfVerb *verb, const Globals *globals, VfOutput *output, char **a
       .start_usec = start_usec,
   };
   vf_interrupt_install ();
-  return verb->run (&invocation, arguments, error) ? invocation.exit_status : EXIT_FAILED;
+  if (verb->run (&invocation, arguments, error))
+    return invocation.exit_status;
+  explain_interruption (&invocation, error);
+  return EXIT_FAILED;
 }
 
 /* --json counts for errors in the command line too, wherever it stands. */
@@ -209,7 +215,6 @@ main (int argc, char *argv[])
 
   g_autoptr (VfOutput) output = vf_output_new (globals.json, globals.quiet);
   int status = run_verb (verb, &globals, output, arguments, start_usec, &error);
-  explain_interruption (&error);
   gboolean written = vf_output_finish (output, verb->name, error);
   if (error)
     return status_of (error);

@@ -8,6 +8,7 @@
 #include "layers/flatten.h"
 #include "layers/io.h"
 #include "tools/current.h"
+#include "tools/interrupt.h"
 #include "tools/verb.h"
 
 static gboolean
@@ -36,7 +37,7 @@ flatten_upper (VfInvocation *invocation, VfStore *store, const char *path, GErro
   if (flock (fd, LOCK_EX | LOCK_NB) < 0)
     return vf_error_set (error, VF_ERROR_BUSY, "%s: is the upper of a mount; unmount that first",
                          path);
-  return vf_flatten (store, fd, path, NULL, &flattened, error) &&
+  return vf_flatten (store, fd, path, NULL, vf_interrupted, &flattened, error) &&
          report (invocation, path, &flattened);
 }
 
@@ -55,7 +56,7 @@ flatten_environment (VfInvocation *invocation, VfStore *store, VfEnvironment *en
   VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0)
     return vf_error_errno (error, errno, "%s: cannot be opened", path);
-  return vf_flatten (store, fd, path, &view, &flattened, error) &&
+  return vf_flatten (store, fd, path, &view, vf_interrupted, &flattened, error) &&
          report (invocation, path, &flattened);
 }
 
@@ -67,6 +68,7 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   g_autoptr (VfStore) store = vf_verb_open_store (invocation, error);
   if (store == NULL)
     return FALSE;
+  invocation->interrupted = "interrupted; it shows what it showed, and flattening it again goes on";
   if (arguments[0] != NULL)
     return flatten_upper (invocation, store, arguments[0], error);
   g_autoptr (VfEnvironment) environment = vf_current_environment (invocation, store, error);

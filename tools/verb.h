@@ -27,10 +27,11 @@ typedef struct VfVerb VfVerb;
 typedef struct {
   const VfVerb *verb;
   VfOutput *output;
-  const char *store_path; /* --store as given, or NULL: vf_verb_open_store() resolves it */
-  const char *name;       /* -n NAME, or NULL */
-  gint64 start_usec;      /* g_get_monotonic_time() when the program began: "… in 12 ms" */
-  int exit_status;        /* what to exit with when run() succeeds; 0. `run` sets its child's */
+  const char *store_path;  /* --store as given, or NULL: vf_verb_open_store() resolves it */
+  const char *name;        /* -n NAME, or NULL */
+  gint64 start_usec;       /* g_get_monotonic_time() when the program began: "… in 12 ms" */
+  const char *interrupted; /* what to say of an interruption instead of "nothing was changed" */
+  int exit_status;         /* what to exit with when run() succeeds; 0. `run` sets its child's */
 } VfInvocation;
 
 struct VfVerb {

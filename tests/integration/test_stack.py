@@ -1,8 +1,10 @@
 """Any directories, mounted without an environment: venvfs mount --lower, and mount(8)."""
 
+import fcntl
 import os
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 
@@ -10,7 +12,7 @@ import pytest
 
 import machine
 import support
-from mounted import create, refused
+from mounted import create, refused, wait_for
 
 pytestmark = pytest.mark.usefixtures("mountable")
 
@@ -396,3 +398,34 @@ def test_flatten_an_environment(any_world):
     assert world.venvfs("flatten", "-n", "proj", "--json").result["directories"] == 1
     world.venvfs("mount", "proj")
     assert tree(world.project / ".venv") == expected
+
+
+def test_flatten_interrupted(world):
+    """Ctrl-C while a file is being copied: no other is begun, all shows as before, and the next one goes on."""
+    names = [f"file{i}" for i in range(3)]
+    for folder in ("up", "work", "at"):
+        (world.project / folder).mkdir()
+    for name in names:
+        world.write(f"low/{name}", name * 20000)
+    mount(world, lower="low")
+    world.run("chmod", "600", *(f"at/{name}" for name in names))
+    expected = tree(world.project / "at")
+    world.venvfs("umount", "at")
+    gate = world.write("gate", "")
+    with open(gate) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = world.popen(world.executable, "flatten", "up", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, env={"VENVFS_SLOW_COPIES": str(gate), "LD_PRELOAD": str(
+                                  support.BUILD / "tests" / "recorder" / "slow-copies.so")})
+        wait_for((world.project / "gate-0").exists)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (
+        130, "", "venvfs: interrupted; it shows what it showed, and flattening it again goes on\n")
+    assert not (world.project / "gate-1").exists()
+    mount(world, lower="low")
+    assert tree(world.project / "at") == expected
+    world.venvfs("umount", "at")
+    assert world.venvfs("flatten", "up", "--json").result["files"] == 2
+    mount(world, lower="low")
+    assert tree(world.project / "at") == expected

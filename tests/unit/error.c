@@ -42,11 +42,35 @@ test_errno (void)
   g_assert_cmpint (vf_errno_from_error (foreign), ==, EIO);
 }
 
+static gboolean
+yes (void)
+{
+  return TRUE;
+}
+
+static gboolean
+no (void)
+{
+  return FALSE;
+}
+
+static void
+test_stop (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_true (vf_stop_check (NULL, "p", &error) && vf_stop_check (no, "p", &error));
+  g_assert_no_error (error);
+  g_assert_false (vf_stop_check (yes, "/the/path", &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
+  g_assert_cmpstr (error->message, ==, "/the/path: interrupted");
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/error/messages", test_messages);
   g_test_add_func ("/error/errno", test_errno);
+  g_test_add_func ("/error/stop", test_stop);
   return g_test_run ();
 }

@@ -76,7 +76,7 @@ flatten (Fixture *fixture, const Case *example)
   VfFlattened result;
   VfViewContext view = {.mount_point = "/here", .prompt = "p"};
   VF_AUTOFD fd = open (example->upper, O_RDONLY | O_DIRECTORY);
-  vf_flatten (fixture->store, fd, example->upper, &view, &result, &error);
+  vf_flatten (fixture->store, fd, example->upper, &view, NULL, &result, &error);
   g_assert_no_error (error);
   return result;
 }
@@ -172,7 +172,7 @@ test_what_is_missing (Fixture *fixture, gconstpointer data)
   VF_AUTOFD fd = make (&example, "stub", S_IFREG);
   g_assert_cmpint (vf_mark_set_digest (fd, &absent), ==, 0);
   VF_AUTOFD upper = open (example.upper, O_RDONLY | O_DIRECTORY);
-  g_assert_false (vf_flatten (fixture->store, upper, example.upper, NULL, &result, &error));
+  g_assert_false (vf_flatten (fixture->store, upper, example.upper, NULL, NULL, &result, &error));
   g_assert_error (error, VF_SYSTEM_ERROR, EIO);
   assert_attribute (&example, "stub", "user.venvfs.digest",
                     "0100000000000000000000000000000000000000000000000000000000000000");
@@ -195,8 +195,8 @@ test_ended_in_a_directory (Fixture *fixture, gconstpointer data)
     VfViewContext view = {.mount_point = "/here", .prompt = "p"};
     VF_AUTOFD upper = open (example.upper, O_RDONLY | O_DIRECTORY);
     struct stat sub;
-    g_assert_true (vf_flatten (fixture->store, upper, example.upper, &view, &result, &error) ==
-                   (attempt == 1));
+    g_assert_true (vf_flatten (fixture->store, upper, example.upper, &view, NULL, &result,
+                               &error) == (attempt == 1));
     g_assert_cmpint (fstatat (upper, "away/sub", &sub, 0), ==, 0);
     g_assert_cmpuint (sub.st_mode, ==, S_IFDIR | 0755);
     /* The image's, which is long ago. */
@@ -207,6 +207,58 @@ test_ended_in_a_directory (Fixture *fixture, gconstpointer data)
   assert_text (&example, "away/sub/deep", "content\n");
 }
 
+static guint n_asked, stop_at;
+
+static gboolean
+is_to_stop (void)
+{
+  return ++n_asked == stop_at;
+}
+
+static void
+assert_mtime (const Case *example, const char *path, time_t expected)
+{
+  struct stat st;
+  g_autofree char *full = g_build_filename (example->upper, path, NULL);
+  g_assert_cmpint (lstat (full, &st), ==, 0);
+  g_assert_cmpint (st.st_mtime, ==, expected);
+}
+
+/* Wherever it ends, what is seen stays, times included, and the next one goes on. */
+static void
+test_interrupted (Fixture *fixture, gconstpointer data)
+{
+  g_auto (Case) example = {0};
+  struct timespec times[2] = {{.tv_sec = 10}, {.tv_sec = 20}};
+  make_case (fixture, &example);
+  make_renamed (&example, "away", "lib");
+  VF_AUTOFD stub = make (&example, "away/stub", S_IFREG);
+  g_assert_cmpint (ftruncate (stub, 5), ==, 0);
+  g_assert_cmpint (vf_mark_set_digest (stub, &example.object), ==, 0);
+  g_assert_cmpint (futimens (stub, times), ==, 0);
+  VF_AUTOFD upper = open (example.upper, O_RDONLY | O_DIRECTORY);
+  g_assert_cmpint (utimensat (upper, "away", times, 0), ==, 0);
+  VfViewContext view = {.mount_point = "/here", .prompt = "p"};
+  gboolean done = FALSE;
+  for (stop_at = 1; !done; stop_at++) {
+    g_autoptr (GError) error = NULL;
+    VfFlattened result;
+    n_asked = 0;
+    done = vf_flatten (fixture->store, upper, example.upper, &view, is_to_stop, &result, &error);
+    g_assert_true (done == (n_asked < stop_at));
+    if (!done)
+      g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
+    assert_mtime (&example, "away", 20);
+    assert_mtime (&example, "away/stub", 20);
+  }
+  g_assert_cmpuint (stop_at, >, 5);
+  assert_text (&example, "away/file", "content\n");
+  assert_text (&example, "away/sub/gone", "content\n");
+  assert_text (&example, "away/stub", "conte");
+  assert_attribute (&example, "away", "user.venvfs.lower", NULL);
+  assert_attribute (&example, "away/stub", "user.venvfs.digest", NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -215,5 +267,6 @@ main (int argc, char **argv)
   FIXTURE_TEST ("/flatten/renamed", test_renamed_directories);
   FIXTURE_TEST ("/flatten/missing", test_what_is_missing);
   FIXTURE_TEST ("/flatten/ended", test_ended_in_a_directory);
+  FIXTURE_TEST ("/flatten/interrupted", test_interrupted);
   return g_test_run ();
 }
