@@ -19,6 +19,7 @@
 #include "layers/object.h"
 #include "layers/trash.h"
 
+G_GNUC_PRINTF (3, 0)
 static void
 report (VfCheck *check, const char *relative, const char *format, va_list args)
 {

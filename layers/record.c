@@ -9,7 +9,8 @@
 #define FIELDS 3
 
 typedef struct {
-  char *next; /* NUL at the end of the text */
+  char *next;
+  char *end;  /* NUL at the end of the text */
   guint line; /* of the row that is read, from 1 */
   guint next_line;
 } Cursor;
@@ -78,7 +79,7 @@ read_row (Cursor *cursor, char *out_fields[FIELDS])
     cursor->next++;
   cursor->next_line++;
   for (; n < FIELDS; n++)
-    out_fields[n] = cursor->next + strlen (cursor->next);
+    out_fields[n] = cursor->end;
   return NULL;
 }
 
@@ -136,7 +137,7 @@ vf_record_parse (const char *data, gsize length, const char *what, GError **erro
   g_autoptr (VfRecord) record = g_new0 (VfRecord, 1);
   record->rows = g_array_new (FALSE, FALSE, sizeof (VfRecordRow));
   record->text = g_strndup (data, length);
-  Cursor cursor = {.next = record->text, .next_line = 1};
+  Cursor cursor = {.next = record->text, .end = record->text + length, .next_line = 1};
   const char *wrong = parse_rows (record, &cursor);
   if (wrong) {
     vf_error_set (error, VF_ERROR_INVALID, "%s: line %u: %s", what, cursor.line, wrong);

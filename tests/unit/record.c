@@ -80,6 +80,19 @@ test_refused (void)
   g_assert_error (error, VF_ERROR, VF_ERROR_INVALID);
 }
 
+/* Rows without commas: each takes time for itself, not for all that follow. */
+static void
+test_many (void)
+{
+  const guint n = 2000000;
+  g_autoptr (GString) text = g_string_sized_new (2 * n);
+  for (guint i = 0; i < n; i++)
+    g_string_append (text, "a\n");
+  g_autoptr (VfRecord) record = parse (text->str);
+  g_assert_cmpuint (record->rows->len, ==, n);
+  expect_row (record, n - 1, "a", "", "", -1);
+}
+
 static void
 test_append (void)
 {
@@ -102,6 +115,7 @@ main (int argc, char **argv)
   g_test_add_func ("/record/plain", test_plain);
   g_test_add_func ("/record/quoted", test_quoted);
   g_test_add_func ("/record/refused", test_refused);
+  g_test_add_func ("/record/many", test_many);
   g_test_add_func ("/record/append", test_append);
   return g_test_run ();
 }
