@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -84,16 +85,39 @@ pyenv_root (void)
   return root && *root ? g_strdup (root) : g_build_filename (g_get_home_dir (), ".pyenv", NULL);
 }
 
-/* The words of the first .python-version in the current directory or above, else NULL. */
+/* The versions in the file @path, which may be a link, as pyenv reads it: the first word of each
+ * line that is no comment. NULL if it cannot be read. */
 static char **
-read_version_file (void)
+read_versions (const char *path)
+{
+  g_autofree char *real = realpath (path, NULL);
+  g_autoptr (GBytes) bytes =
+      real ? vf_read_file (AT_FDCWD, real, MAX_VERSION_FILE_BYTES, path, NULL) : NULL;
+  if (!bytes)
+    return NULL;
+  g_auto (GStrv) lines = g_strsplit_set (g_bytes_get_data (bytes, NULL), "\r\n", -1);
+  g_autoptr (GStrvBuilder) versions = g_strv_builder_new ();
+  for (gsize i = 0; lines[i]; i++) {
+    char *line = g_strchug (lines[i]);
+    line[strcspn (line, " \t")] = '\0';
+    if (*line && *line != '#')
+      g_strv_builder_add (versions, line);
+  }
+  return g_strv_builder_end (versions);
+}
+
+/* Of the first .python-version in the current directory or above, else NULL. */
+static char **
+read_version_file (char **out_path)
 {
   g_autofree char *directory = g_get_current_dir ();
   for (;;) {
     g_autofree char *path = g_build_filename (directory, ".python-version", NULL);
-    g_autoptr (GBytes) bytes = vf_read_file (AT_FDCWD, path, MAX_VERSION_FILE_BYTES, path, NULL);
-    if (bytes)
-      return g_strsplit_set (g_bytes_get_data (bytes, NULL), " \t\r\n", -1);
+    char **versions = read_versions (path);
+    if (versions) {
+      *out_path = g_steal_pointer (&path);
+      return versions;
+    }
     if (strcmp (directory, "/") == 0)
       return NULL;
     char *parent = g_path_get_dirname (directory);
@@ -109,12 +133,12 @@ pyenv_selected (const char *root)
   const char *chosen = g_getenv ("PYENV_VERSION");
   if (chosen && *chosen)
     return g_strsplit (chosen, ":", -1);
-  char **local = read_version_file ();
-  if (local)
-    return local;
+  g_autofree char *local = NULL;
+  char **versions = read_version_file (&local);
+  if (versions)
+    return versions;
   g_autofree char *path = g_build_filename (root, "version", NULL);
-  g_autoptr (GBytes) bytes = vf_read_file (AT_FDCWD, path, MAX_VERSION_FILE_BYTES, path, NULL);
-  return bytes ? g_strsplit_set (g_bytes_get_data (bytes, NULL), " \t\r\n", -1) : NULL;
+  return read_versions (path);
 }
 
 static gint
@@ -228,15 +252,14 @@ add_by_version (GPtrArray *candidates, const char *version)
   }
 }
 
-/* The first word of .python-version, if there is one here or above. The caller frees. */
+/* The first version of .python-version, if there is one here or above. pyenv's "system" is what
+ * there would be without one. The caller frees both. */
 static char *
-pinned_request (void)
+pinned_request (char **out_path)
 {
-  g_auto (GStrv) words = read_version_file ();
-  for (gsize i = 0; words && words[i]; i++)
-    if (*words[i] && *words[i] != '#')
-      return g_strdup (words[i]);
-  return NULL;
+  g_auto (GStrv) versions = read_version_file (out_path);
+  return versions && versions[0] && strcmp (versions[0], "system") != 0 ? g_strdup (versions[0])
+                                                                        : NULL;
 }
 
 GPtrArray *
@@ -346,12 +369,9 @@ is_free_threaded (const VfInterpreter *interpreter)
   return g_str_has_suffix (interpreter->lib_name, "t");
 }
 
-VfInterpreter *
-vf_find_python (VfStore *store, const char *request, GError **error)
+static VfInterpreter *
+find (VfStore *store, const char *request, GError **error)
 {
-  g_autofree char *pinned = request ? NULL : pinned_request ();
-  if (pinned)
-    request = pinned;
   g_autoptr (GPtrArray) candidates = vf_find_python_candidates (request);
   const char *version = request && !is_path (request) ? version_in_name (request) : NULL;
   if (version && is_too_old (version)) {
@@ -374,4 +394,15 @@ vf_find_python (VfStore *store, const char *request, GError **error)
   else
     report_not_found (store, request, version, error);
   return NULL;
+}
+
+VfInterpreter *
+vf_find_python (VfStore *store, const char *request, GError **error)
+{
+  g_autofree char *path = NULL;
+  g_autofree char *pinned = request ? NULL : pinned_request (&path);
+  VfInterpreter *interpreter = find (store, pinned ? pinned : request, error);
+  if (!interpreter && pinned)
+    g_prefix_error (error, "%s: ", path);
+  return interpreter;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "layers/error.h"
 #include "layers/io.h"
 
 /* A directory with pyenv, uv and a PATH of its own; the environment variables point into it. */
@@ -105,11 +106,28 @@ test_shims (Fixture *fixture, gconstpointer data)
   assert_first (fixture, NULL, NULL);
   g_assert_true (g_file_set_contents ("../pyenv/version", "3.10.2\n", -1, NULL));
   assert_first (fixture, NULL, "pyenv/versions/3.10.2/bin/python3");
-  g_assert_true (g_file_set_contents (".python-version", "3.9\n", -1, NULL));
+  g_assert_true (g_file_set_contents (".python-version", "# why\n\n\t3.9 this\r\n", -1, NULL));
   assert_first (fixture, NULL, "pyenv/versions/3.9.1/bin/python3");
   g_setenv ("PYENV_VERSION", "system", TRUE);
   g_free (make_executable (fixture, "bin/python3"));
   assert_first (fixture, NULL, "bin/python3");
+}
+
+/* As pyenv reads it; also through a link. */
+static void
+test_pinned (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_true (g_file_set_contents ("../pin", "# why\n\n ./none this\n3.9\n", -1, NULL));
+  g_assert_cmpint (symlink ("../pin", ".python-version"), ==, 0);
+  g_assert_null (vf_find_python (NULL, NULL, &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_NOT_FOUND);
+  g_autofree char *expected = g_strconcat (
+      fixture->root,
+      "/work/.python-version: ./none: no Python here; give an executable or a directory with "
+      "bin/python",
+      NULL);
+  g_assert_cmpstr (error->message, ==, expected);
 }
 
 static void
@@ -134,6 +152,7 @@ main (int argc, char *argv[])
               teardown);
   g_test_add ("/find-python/newest", Fixture, NULL, setup, test_newest_of_pyenv_and_uv, teardown);
   g_test_add ("/find-python/shims", Fixture, NULL, setup, test_shims, teardown);
+  g_test_add ("/find-python/pinned", Fixture, NULL, setup, test_pinned, teardown);
   g_test_add ("/find-python/paths", Fixture, NULL, setup, test_paths, teardown);
   return g_test_run ();
 }
