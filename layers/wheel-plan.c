@@ -116,15 +116,23 @@ has_segment (const char *path, const char *segment)
 }
 
 /* Files of .dist-info that belong to an environment; the merge writes them. */
+static const char *const environments[] = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"};
+
 static gboolean
-is_environments (const VfWheel *wheel, const char *name)
+is_library (const VfWheelItem *item)
 {
-  static const char *const files[] = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"};
+  return item->scheme == VF_SCHEME_PURELIB || item->scheme == VF_SCHEME_PLATLIB;
+}
+
+static gboolean
+is_environments (const VfWheel *wheel, const VfWheelItem *item)
+{
   gsize length = strlen (wheel->dist_info);
-  if (strncmp (name, wheel->dist_info, length) != 0 || name[length] != '/')
+  if (!is_library (item) || strncmp (item->path, wheel->dist_info, length) != 0 ||
+      item->path[length] != '/')
     return FALSE;
-  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
-    if (strcmp (name + length + 1, files[i]) == 0)
+  for (guint i = 0; i < G_N_ELEMENTS (environments); i++)
+    if (strcmp (item->path + length + 1, environments[i]) == 0)
       return TRUE;
   return FALSE;
 }
@@ -170,6 +178,19 @@ check_reserved (VfWheel *wheel, const VfWheelItem *item, GError **error)
                                       item->entry->name);
 }
 
+/* Another distribution's .dist-info is its own: also where a file has the name, or the .data
+ * directory holds it. */
+static gboolean
+check_dist_info (VfWheel *wheel, const VfWheelItem *item, GError **error)
+{
+  if (!is_library (item))
+    return TRUE;
+  g_autofree char *top = g_strndup (item->path, strcspn (item->path, "/"));
+  return !g_str_has_suffix (top, ".dist-info") || strcmp (top, wheel->dist_info) == 0 ||
+         vf_rules_break (&wheel->rules, VF_RULE_DIST_INFO, error, "%s is beside %s",
+                         item->entry->name, wheel->dist_info);
+}
+
 static gboolean
 plan_item (VfWheel *wheel, VfWheelItem *item, GError **error)
 {
@@ -177,10 +198,9 @@ plan_item (VfWheel *wheel, VfWheelItem *item, GError **error)
     return FALSE;
   if (item->entry->type == VF_ZIP_DIRECTORY)
     return TRUE;
-  if (!check_reserved (wheel, item, error))
+  if (!check_reserved (wheel, item, error) || !check_dist_info (wheel, item, error))
     return FALSE;
-  item->installed =
-      !has_segment (item->path, "__pycache__") && !is_environments (wheel, item->entry->name);
+  item->installed = !has_segment (item->path, "__pycache__") && !is_environments (wheel, item);
   if (item->scheme != VF_SCHEME_SCRIPTS || !item->installed)
     return TRUE;
   if ((strchr (item->path, '/') || item->entry->type != VF_ZIP_FILE) &&
@@ -266,6 +286,12 @@ take_place (VfWheel *wheel, Places *places, VfWheelItem *item, GError **error)
 }
 
 static gboolean
+is_directory (Places *places, const char *place)
+{
+  return g_hash_table_contains (places->directories, place);
+}
+
+static gboolean
 check_places (VfWheel *wheel, Places *places, GError **error)
 {
   for (gsize i = 0; i < wheel->n_items; i++) {
@@ -277,9 +303,15 @@ check_places (VfWheel *wheel, Places *places, GError **error)
   gpointer place;
   g_hash_table_iter_init (&iter, places->files);
   while (g_hash_table_iter_next (&iter, &place, NULL))
-    if (g_hash_table_contains (places->directories, place))
+    if (is_directory (places, place))
       return vf_rules_break (&wheel->rules, VF_RULE_PATH_CONFLICT, error,
                              "%s: a file and a directory", (const char *)place + 2);
+  for (guint i = 0; i < G_N_ELEMENTS (environments); i++) {
+    g_autofree char *name = g_strconcat ("l/", wheel->dist_info, "/", environments[i], NULL);
+    if (is_directory (places, name))
+      return vf_rules_break (&wheel->rules, VF_RULE_PATH_CONFLICT, error,
+                             "%s: a directory, where the environment has a file", name + 2);
+  }
   return TRUE;
 }
 
