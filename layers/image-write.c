@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "layers/error.h"
@@ -283,7 +284,7 @@ vf_tree_write_image (VfTree *tree, const VfDigest *id, int dir_fd, const char *n
       header.sections[VF_SECTION_DATA].length / VF_IMAGE_ALIGN > G_MAXUINT32)
     return vf_error_set (error, VF_ERROR_INVALID, "%s: too large for one image", name);
   VF_AUTOFD fd = openat (dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-  if (fd < 0)
+  if (fd < 0 || fchmod (fd, 0444) < 0) /* whatever the umask */
     return vf_error_errno (error, errno, "%s: cannot create the image", name);
   return write_file (fd, &layout, &header, names, strings, name, error);
 }

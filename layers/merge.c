@@ -359,8 +359,12 @@ static gboolean
 publish (VfStore *store, VfTree *tree, const VfDigest *id, const char *relative, GError **error)
 {
   g_autoptr (VfStoreTmp) tmp = vf_store_tmp_new (store, error);
-  if (!tmp || !vf_tree_write_image (tree, id, vf_store_tmp_fd (tmp), "image", error))
+  if (!tmp)
     return FALSE;
+  if (!vf_tree_write_image (tree, id, vf_store_tmp_fd (tmp), "image", error)) {
+    g_prefix_error (error, "%s/", vf_store_tmp_path (tmp));
+    return FALSE;
+  }
   g_autofree char *path = vf_store_path_of (store, relative);
   VF_AUTOFD images = openat (vf_store_fd (store), "images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (images < 0)

@@ -402,8 +402,13 @@ publish (Stack *stack, const VfDigest *image, GError **error)
   if (vf_store_reuse (stack->store, relative))
     return TRUE;
   g_autoptr (VfStoreTmp) tmp = vf_store_tmp_new (stack->store, error);
-  return tmp && vf_tree_write_image (stack->tree, image, vf_store_tmp_fd (tmp), "image", error) &&
-         vf_store_publish (stack->store, vf_store_tmp_fd (tmp), "image", relative, error);
+  if (!tmp)
+    return FALSE;
+  if (!vf_tree_write_image (stack->tree, image, vf_store_tmp_fd (tmp), "image", error)) {
+    g_prefix_error (error, "%s/", vf_store_tmp_path (tmp));
+    return FALSE;
+  }
+  return vf_store_publish (stack->store, vf_store_tmp_fd (tmp), "image", relative, error);
 }
 
 gboolean

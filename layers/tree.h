@@ -36,7 +36,8 @@ VfNodeType vf_tree_find (VfTree *tree, const char *path, VfDigest *out_digest);
 gsize vf_tree_n_nodes (VfTree *tree);
 
 /* Writes the image file: bit for bit the same for the same tree and @id. Computes ids and mtimes.
- * The file is fsynced; the caller renames it into place. */
+ * The file is fsynced; the caller renames it into place. Errors begin with @name: whose directory
+ * it is, the caller knows. */
 gboolean vf_tree_write_image (VfTree *tree, const VfDigest *id, int dir_fd, const char *name,
                               GError **error);
 

@@ -118,7 +118,9 @@ test_failures (Fixture *fixture, gconstpointer unused)
   g_autoptr (VfTree) tree = vf_tree_new ();
   g_autoptr (GError) error = NULL;
   struct stat st;
+  mode_t umask_before = umask (0777);
   g_assert_true (vf_tree_write_image (tree, &image_id, fixture->fd, "i", &error));
+  umask (umask_before);
   g_assert_cmpint (fstatat (fixture->fd, "i", &st, 0), ==, 0);
   g_assert_cmpuint (st.st_mode & 0777, ==, 0444);
   g_assert_false (vf_tree_write_image (tree, &image_id, fixture->fd, "i", &error));

@@ -1,5 +1,8 @@
 #include "tests/unit/merge-fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 static void
 test_schemes (Fixture *fixture, gconstpointer unused)
 {
@@ -172,6 +175,31 @@ test_refused (Fixture *fixture, gconstpointer unused)
   g_assert_cmpuint (store_count (fixture, "tmp"), ==, 0);
 }
 
+/* Told with the path of the file that could not be written. */
+static void
+test_no_room (Fixture *fixture, gconstpointer unused)
+{
+  VfInterpreter interpreter = make_interpreter ();
+  g_autoptr (GPtrArray) installed = new_installed ();
+  g_autoptr (GError) error = NULL;
+  VfDigest id;
+  const VfMergeInput input = {.interpreter = &interpreter, .installed = installed};
+  struct rlimit former, small;
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &former), ==, 0);
+  small = (struct rlimit){1024, former.rlim_max};
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &small), ==, 0);
+  gboolean built = vf_merge_build (fixture->store, &input, NULL, &id, &error);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &former), ==, 0);
+  g_assert_false (built);
+  g_assert_error (error, VF_SYSTEM_ERROR, EFBIG);
+  g_autofree char *pattern =
+      g_strconcat (vf_store_path (fixture->store), "/tmp/*/image: *: File too large", NULL);
+  g_assert_true (g_pattern_match_simple (pattern, error->message));
+  g_assert_cmpuint (store_count (fixture, "images"), ==, 0);
+  g_assert_cmpuint (store_count (fixture, "tmp"), ==, 0);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -182,5 +210,6 @@ main (int argc, char *argv[])
   FIXTURE_TEST ("/merge/overlap", test_overlap);
   FIXTURE_TEST ("/merge/bytecode", test_bytecode);
   FIXTURE_TEST ("/merge/refused", test_refused);
+  FIXTURE_TEST ("/merge/no-room", test_no_room);
   return g_test_run ();
 }
