@@ -91,11 +91,16 @@ sentinel_parse (const char *text, Sentinel *out_sentinel)
                                  &out_sentinel->mode) == 3;
 }
 
+static GBytes *
+sentinel_load (int directory_fd)
+{
+  return vf_read_file (directory_fd, VF_SENTINEL_NAME, SENTINEL_MAX_BYTES, VF_SENTINEL_NAME, NULL);
+}
+
 static gboolean
 sentinel_read (int directory_fd, Sentinel *out_sentinel)
 {
-  g_autoptr (GBytes) bytes =
-      vf_read_file (directory_fd, VF_SENTINEL_NAME, SENTINEL_MAX_BYTES, VF_SENTINEL_NAME, NULL);
+  g_autoptr (GBytes) bytes = sentinel_load (directory_fd);
   if (bytes == NULL)
     return FALSE;
   g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
@@ -388,8 +393,7 @@ vf_mount_point_claim (VfMountPoint *point, GError **error)
 static gboolean
 sentinel_is (int directory_fd, const char *text)
 {
-  g_autoptr (GBytes) there =
-      vf_read_file (directory_fd, VF_SENTINEL_NAME, SENTINEL_MAX_BYTES, VF_SENTINEL_NAME, NULL);
+  g_autoptr (GBytes) there = sentinel_load (directory_fd);
   g_autoptr (GBytes) wanted = g_bytes_new_static (text, strlen (text));
   return there != NULL && g_bytes_equal (there, wanted);
 }
@@ -427,13 +431,34 @@ vf_mount_point_seal (VfMountPoint *point)
   fchmod (point->directory_fd, SEALED_MODE);
 }
 
+/* What is to be typed ends with the place. */
+static void
+sentinel_move (int directory_fd, const char *former, const char *path)
+{
+  g_autoptr (GBytes) bytes = sentinel_load (directory_fd);
+  if (bytes == NULL)
+    return;
+  g_autofree char *former_word = shell_word (former);
+  g_autofree char *word = shell_word (path);
+  g_autofree char *from = g_strdup_printf (" %s\n", former_word);
+  g_autofree char *to = g_strdup_printf (" %s\n", word);
+  g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+  g_auto (GStrv) parts = g_strsplit (text, from, -1);
+  g_autofree char *moved = g_strjoinv (to, parts);
+  if (fchmod (directory_fd, 0755) == 0)
+    vf_replace_file_soon (directory_fd, VF_SENTINEL_NAME, 0444, moved, strlen (moved), path, NULL);
+}
+
 void
-vf_mount_point_reseal (const char *path)
+vf_mount_point_reseal (const char *path, const char *former)
 {
   VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   Sentinel sentinel;
-  if (fd >= 0 && sentinel_read (fd, &sentinel))
-    fchmod (fd, SEALED_MODE);
+  if (fd < 0 || !sentinel_read (fd, &sentinel))
+    return;
+  if (former != NULL && !g_str_equal (former, path))
+    sentinel_move (fd, former, path);
+  fchmod (fd, SEALED_MODE);
 }
 
 static void

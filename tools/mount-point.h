@@ -50,8 +50,10 @@ gboolean
 vf_mount_point_prepare (VfMountPoint *point, const VfMountPointRules *rules, GError **error);
 /* Mode 0555; works while something is mounted over it. */
 void vf_mount_point_seal (VfMountPoint *point);
-/* The same for an unmounted mount point that was left open: a mount was killed on its way. */
-void vf_mount_point_reseal (const char *path);
+/* The same for an unmounted mount point that was left open: a mount was killed on its way. If the
+ * sentinel still says @former (or NULL), from where it was moved while mounted, it then says @path.
+ */
+void vf_mount_point_reseal (const char *path, const char *former);
 /* Undoes claim() and prepare(), unless there was a sentinel before. */
 void vf_mount_point_abandon (VfMountPoint *point);
 

@@ -37,7 +37,8 @@ gboolean
 vf_places_add (int environment_fd, const char *place, GError **error)
 {
   g_auto (GStrv) places = vf_places_read (environment_fd);
-  if (g_strv_contains ((const char *const *)places, place))
+  /* One with a line break in it, where nothing is mounted, is where a mount was moved to. */
+  if (g_strv_contains ((const char *const *)places, place) || strchr (place, '\n') != NULL)
     return TRUE;
   const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   VF_AUTOFD fd = openat (environment_fd, PLACES, flags, 0600);

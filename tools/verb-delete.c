@@ -17,9 +17,10 @@ static const GOptionEntry entries[] = {
     {NULL},
 };
 
-/* Takes it off all places where it is seen. */
+/* Takes it off all places where it is seen, which are added to @places: it may have been moved
+ * there while it was mounted. */
 static gboolean
-unmount (VfStore *store, VfEnvironment *environment, GError **error)
+unmount (VfStore *store, VfEnvironment *environment, GPtrArray *places, GError **error)
 {
   g_autoptr (VfMounted) mounted = vf_mounted_new (error);
   if (!mounted)
@@ -28,9 +29,11 @@ unmount (VfStore *store, VfEnvironment *environment, GError **error)
   gboolean dead = place.state == VF_MOUNTED_DEAD;
   for (guint i = mounted->table->len; place.path && i-- > 0;) {
     const VfMountEntry *entry = mounted->table->pdata[i];
-    if (entry->device == place.device &&
-        !vf_mounting_unmount (entry->path, entry->device, force || dead, error))
+    if (entry->device != place.device)
+      continue;
+    if (!vf_mounting_unmount (entry->path, entry->device, force || dead, error))
       return FALSE;
+    g_ptr_array_add (places, g_strdup (entry->path));
   }
   if (place.path)
     vf_mounting_wait_released (environment);
@@ -59,23 +62,36 @@ remove_mount_point (const char *place, const char *name, GError **error)
   return g_strcmp0 (waits_for, name) != 0 || vf_mount_point_remove (place, error);
 }
 
+/* All at which it is known to have been mounted. */
+static GPtrArray *
+places_of (VfEnvironment *environment)
+{
+  g_auto (GStrv) noted = vf_places_read (vf_environment_fd (environment));
+  GPtrArray *places = g_ptr_array_new_with_free_func (g_free);
+  for (gsize i = 0; noted[i]; i++)
+    g_ptr_array_add (places, g_strdup (noted[i]));
+  const char *recorded = vf_environment_mount_point (environment);
+  if (recorded)
+    g_ptr_array_add (places, g_strdup (recorded));
+  return places;
+}
+
 static gboolean
 delete_one (VfStore *store, const char *name, gboolean *out_left, GError **error)
 {
   g_autoptr (VfEnvironment) environment = vf_environment_open (store, name, error);
   if (!environment)
     return FALSE;
-  g_autofree char *recorded = g_strdup (vf_environment_mount_point (environment));
-  g_auto (GStrv) places = vf_places_read (vf_environment_fd (environment));
-  if (!unmount (store, environment, error))
+  g_autoptr (GPtrArray) places = places_of (environment);
+  if (!unmount (store, environment, places, error))
     return FALSE;
   VF_AUTOFD lock_fd = lock (environment, error);
   if (lock_fd < 0 || !vf_environment_delete (environment, out_left, error))
     return FALSE;
-  for (gsize i = 0; places[i]; i++)
-    if (!remove_mount_point (places[i], name, error))
+  for (guint i = 0; i < places->len; i++)
+    if (!remove_mount_point (places->pdata[i], name, error))
       return FALSE;
-  return !recorded || remove_mount_point (recorded, name, error);
+  return TRUE;
 }
 
 static gboolean

@@ -7,6 +7,7 @@
 #include "tools/interrupt.h"
 #include "tools/mount-point.h"
 #include "tools/mounting.h"
+#include "tools/relocate.h"
 #include "tools/verb.h"
 
 static gboolean option_all, option_force, option_remove;
@@ -45,12 +46,24 @@ report (VfInvocation *invocation, const char *name, const char *path)
   json_array_add_object_element (json_object_get_array_member (result, "unmounted"), unmounted);
 }
 
+/* It may have been moved there while it was mounted: scripts were written there, and the mount
+ * point is to be removed with the environment. --all is for a shutdown: `mount --all` brings them
+ * back. */
+static gboolean
+note (VfEnvironment *environment, const char *path, GError **error)
+{
+  return vf_places_add (vf_environment_fd (environment), path, error) &&
+         vf_environment_set_mount_record (environment, path, 0, option_all, error);
+}
+
 /* One place of a mount. When it was the last, the environment is free once this returns. */
 static gboolean
 unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry *entry,
                VfStore *store, GError **error)
 {
   g_autoptr (VfEnvironment) environment = environment_behind (mounted, entry, store);
+  g_autofree char *former =
+      environment != NULL ? g_strdup (vf_environment_mount_point (environment)) : NULL;
   gboolean dead = vf_fuse_is_dead (entry->path);
   if (!vf_mounting_unmount (entry->path, entry->device, option_force || dead, error))
     return FALSE;
@@ -62,13 +75,12 @@ unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry 
     if (!option_force)
       vf_mounting_wait_released (environment);
     g_autoptr (GError) cause = NULL;
-    /* --all is for a shutdown: `mount --all` brings them back. Done is what was asked for, also
-     * where there is no room to note it. */
-    if (!vf_environment_set_mount_record (environment, entry->path, 0, option_all, &cause))
+    /* Done is what was asked for, also where there is no room to note it. */
+    if (!note (environment, entry->path, &cause))
       vf_output_warning (invocation->output, "%s: is unmounted, but that is not noted: %s",
                          entry->source, cause->message);
   }
-  vf_mount_point_reseal (entry->path);
+  vf_mount_point_reseal (entry->path, last ? former : NULL);
   report (invocation, entry->source, entry->path);
   return !option_remove || vf_mount_point_remove (entry->path, error);
 }

@@ -182,9 +182,27 @@ def test_moved_project(any_world):
     assert world.shell(". new/.venv/bin/activate; echo $VIRTUAL_ENV").out == f"{place}\n"
     assert status(world, cwd=new)["mount_point"] == str(place)
     assert states(world)["proj"] == ("mounted", str(place))
+    script = place / "bin" / "script"
+    world.run("sh", "-c", f"printf '#!%s/bin/python\\nimport sys\\nprint(sys.prefix)' {place} > {script}; chmod +x {script}")
     world.venvfs("umount", "proj")
     assert is_sealed(place)
-    mount(world, "proj", place)
+    text = (place / SENTINEL).read_text()
+    assert f" {place}\n" in text and str(old) not in text
+    # Somewhere else, it is that place which is left.
+    later = mount(world, "proj", "later/.venv")
+    assert world.run(later / "bin" / "script").out == f"{later}\n"
+    assert is_sealed(place)
+    world.venvfs("delete", "proj")
+    assert list(world.project.iterdir()) == []
+
+
+def test_deleted_where_it_was_moved_to(any_world):
+    world = any_world
+    create(world, "proj")
+    mount(world, "proj", "old/.venv")
+    os.rename(world.project / "old", world.project / "new")
+    world.venvfs("delete", "proj")
+    assert list(world.project.iterdir()) == []
 
 
 def test_a_path_of_any_bytes(world):

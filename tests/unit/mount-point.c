@@ -216,6 +216,39 @@ test_given (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (rmdir (path), ==, 0);
 }
 
+/* Moved while mounted: what is to be typed is typed for the new place, and nothing else changes. */
+static void
+test_moved (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *path = below (fixture, "old/.venv");
+  g_autofree char *top = below (fixture, "old");
+  g_autofree char *new_top = below (fixture, "new place");
+  g_autofree char *new_path = g_build_filename (new_top, ".venv", NULL);
+  g_autofree char *sentinel = g_build_filename (new_path, VF_SENTINEL_NAME, NULL);
+  g_autofree char *store = g_strconcat (path, "fs", NULL);
+  fixture->rules.store_given = store;
+  g_autoptr (VfMountPoint) point = vf_mount_point_check (path, &fixture->rules, NULL);
+  g_assert_true (vf_mount_point_claim (point, NULL));
+  g_assert_true (vf_mount_point_prepare (point, &fixture->rules, NULL));
+  g_assert_cmpint (rename (top, new_top), ==, 0);
+  for (guint i = 0; i < 2; i++) {
+    vf_mount_point_reseal (new_path, path);
+    g_autofree char *text = NULL;
+    g_autofree char *expected =
+        g_strdup_printf ("The Python environment \"proj\" belongs here, but it is not mounted.\n"
+                         "To mount it, run:\n\n    venvfs mount --store %s proj '%s'\n\n"
+                         "To give this place up, run:\n\n    venvfs umount --remove '%s'\n\n"
+                         "[venvfs mount point: name=proj made=2 mode=0755]\n",
+                         store, new_path, new_path);
+    g_assert_true (g_file_get_contents (sentinel, &text, NULL, NULL));
+    g_assert_cmpstr (text, ==, expected);
+    g_assert_cmpuint (mode_of (new_path), ==, 0555);
+    g_assert_cmpuint (mode_of (sentinel), ==, 0444);
+  }
+  g_assert_true (vf_mount_point_remove (new_path, NULL));
+  g_assert_false (g_file_test (new_top, G_FILE_TEST_EXISTS));
+}
+
 static void
 test_abandon (Fixture *fixture, gconstpointer data)
 {
@@ -346,6 +379,7 @@ main (int argc, char **argv)
   ADD ("/mount-point/not-readable", test_not_readable);
   ADD ("/mount-point/made", test_made);
   ADD ("/mount-point/given", test_given);
+  ADD ("/mount-point/moved", test_moved);
   ADD ("/mount-point/abandon", test_abandon);
   ADD ("/mount-point/claims", test_claims);
   ADD ("/mount-point/foreign-sentinel", test_foreign_sentinel);
