@@ -276,7 +276,7 @@ class Run:
             if self.rng.random() < 0.5:
                 self.victim.forget()
             assert self.in_child(self.check_untouched) == ([str(n) for n in range(5)], [True] * 5)
-            assert self.canary.look() == self.canary.before, f"seed {self.seed}"
+            self.canary.check(f"seed {self.seed}")
         self.victim.unmount()
         seed = self.rng.getrandbits(40)
         self.in_child(lambda: self.tamper_unmounted(seed, 25))
@@ -284,7 +284,7 @@ class Run:
             restore_top(self.victim.environment)
             self.victim.mount()
         restore_top(self.victim.environment)
-        assert self.canary.look() == self.canary.before, f"seed {self.seed}"
+        self.canary.check(f"seed {self.seed}")
 
     def all(self, rounds, bursts, steps):
         self.victim.mount()
@@ -292,7 +292,7 @@ class Run:
             for _ in range(rounds):
                 self.round(bursts, steps)
             self.victim.unmount()
-            assert self.canary.look() == self.canary.before, f"seed {self.seed}"
+            self.canary.check(f"seed {self.seed}")
         finally:
             self.victim.close()
 
@@ -309,6 +309,27 @@ def base():
     root = support.new_root("tamper")
     yield root
     support.remove_tree(root)
+
+
+def test_the_canary_tells_who_read_it(base):
+    """And lets pass who came to it from above."""
+    def attempt(reading):
+        root = base / reading
+        root.mkdir()
+        canary = Canary(root / "canary", None)
+        canary.check("at first")
+        try:
+            {"file": lambda: (canary.root / "file").read_bytes(),
+             "list": lambda: os.listdir(canary.root),
+             "walk": lambda: list(os.walk(root)),
+             "walk and change": lambda: [list(os.walk(root)), (canary.root / "file").chmod(0o600)]}[reading]()
+            canary.check(reading)
+            return "passed"
+        except AssertionError:
+            return "told"
+
+    assert [attempt(reading) for reading in ("file", "list", "walk", "walk and change")] == [
+        "told", "told", "passed", "told"]
 
 
 @pytest.mark.sanitized
