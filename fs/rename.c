@@ -186,16 +186,41 @@ settle_target (VfOverlay *overlay, const Move *move, const char *kept)
   }
 }
 
+/* On a file system without RENAME_WHITEOUT: a whiteout at the target, which the source is exchanged
+ * with; or, if an object is there, that is exchanged, and the whiteout then replaces it. What fails
+ * is undone without any room. Killed in between, nothing of the source is lost. */
+static int
+rename_in_two_steps (VfOverlay *overlay, const Move *move)
+{
+  const End *from = &move->from, *to = &move->to;
+  int from_fd = from->directory->fd, to_fd = to->directory->fd, work_fd = overlay->work_fd;
+  gboolean over_object = child_is_present (&to->child);
+  char whiteout[VF_NAME_BYTES];
+  vf_temporary_name (overlay, whiteout);
+  int result = vf_whiteout_make (overlay, work_fd, whiteout);
+  if (result == 0 && !over_object)
+    result = vf_beneath_rename (work_fd, whiteout, to_fd, to->name, 0);
+  gboolean covered = result == 0 && !over_object && !to->child.whiteout;
+  if (result == 0)
+    result = vf_beneath_rename (from_fd, from->name, to_fd, to->name, RENAME_EXCHANGE);
+  if (result < 0 && covered)
+    unlinkat (to_fd, to->name, 0);
+  if (result == 0 && over_object) {
+    result = vf_beneath_rename (work_fd, whiteout, from_fd, from->name, 0);
+    if (result < 0)
+      vf_beneath_rename (from_fd, from->name, to_fd, to->name, RENAME_EXCHANGE);
+  }
+  /* It is still there if something failed, or if a name of the same inode was at the target. */
+  unlinkat (work_fd, whiteout, 0);
+  return result;
+}
+
 static int
 rename_leaving_whiteout (VfOverlay *overlay, const Move *move)
 {
   int from_fd = move->from.directory->fd, to_fd = move->to.directory->fd;
   int result = vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, RENAME_WHITEOUT);
-  if (result != -EINVAL)
-    return result;
-  /* A file system that cannot do it in one step. */
-  result = vf_beneath_rename (from_fd, move->from.name, to_fd, move->to.name, 0);
-  return result < 0 ? result : vf_whiteout_make (overlay, from_fd, move->from.name);
+  return result == -EINVAL ? rename_in_two_steps (overlay, move) : result;
 }
 
 static int

@@ -1,11 +1,11 @@
 /* Faults at each system call of copying up, renaming, linking, making and removing.
  *
  * This program has functions of the names that the overlay calls, which fail once when told to and
- * pass on to the kernel otherwise. Each scenario runs again and again, with the fault at the first
- * call, the second and so on, until it makes no more calls. Whatever fails, its error reaches the
- * caller as itself and the tree is as it was; or the call succeeds (there is another way to do it)
- * and the tree is as it should be. The same must be seen after a restart, and nothing stays in
- * work/. */
+ * pass on to the kernel otherwise. (After an ENOSPC there is no room for another name either.) Each
+ * scenario runs again and again, with the fault at the first call, the second and so on, until it
+ * makes no more calls. Whatever fails, its error reaches the caller as itself and the tree is as it
+ * was; or the call succeeds (there is another way to do it) and the tree is as it should be. The
+ * same must be seen after a restart, and nothing stays in work/. */
 #include "overlay-fixture.h"
 
 #include <stdio.h>
@@ -13,21 +13,38 @@
 
 static gint calls_left; /* the fault comes when it reaches 0; below: no fault */
 static int fault;
+static gboolean disk_is_full;
+static gboolean lacks_whiteouts; /* the file system has no RENAME_WHITEOUT */
 
 static gboolean
 fails (void)
 {
   if (calls_left <= 0 || --calls_left > 0)
     return FALSE;
+  disk_is_full = fault == ENOSPC;
   errno = fault;
   return TRUE;
 }
 
-#define OR_FAULT(call) (fails () ? -1 : (call))
+static gboolean
+has_no_room (void)
+{
+  if (!disk_is_full)
+    return fails ();
+  errno = ENOSPC;
+  return TRUE;
+}
+
+#define OR_FAULT(call)   (fails () ? -1 : (call))
+#define OR_NO_ROOM(call) (has_no_room () ? -1 : (call))
 
 int
 renameat2 (int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
+  if (lacks_whiteouts && (flags & RENAME_WHITEOUT)) {
+    errno = EINVAL;
+    return -1;
+  }
   return (int)OR_FAULT (syscall (SYS_renameat2, from_fd, from, to_fd, to, flags));
 }
 
@@ -40,25 +57,25 @@ renameat (int from_fd, const char *from, int to_fd, const char *to)
 int
 linkat (int from_fd, const char *from, int to_fd, const char *to, int flags)
 {
-  return (int)OR_FAULT (syscall (SYS_linkat, from_fd, from, to_fd, to, flags));
+  return (int)OR_NO_ROOM (syscall (SYS_linkat, from_fd, from, to_fd, to, flags));
 }
 
 int
 mkdirat (int dir_fd, const char *name, mode_t mode)
 {
-  return (int)OR_FAULT (syscall (SYS_mkdirat, dir_fd, name, mode));
+  return (int)OR_NO_ROOM (syscall (SYS_mkdirat, dir_fd, name, mode));
 }
 
 int
 mknodat (int dir_fd, const char *name, mode_t mode, dev_t rdev)
 {
-  return (int)OR_FAULT (syscall (SYS_mknodat, dir_fd, name, mode, rdev));
+  return (int)OR_NO_ROOM (syscall (SYS_mknodat, dir_fd, name, mode, rdev));
 }
 
 int
 symlinkat (const char *target, int dir_fd, const char *name)
 {
-  return (int)OR_FAULT (syscall (SYS_symlinkat, target, dir_fd, name));
+  return (int)OR_NO_ROOM (syscall (SYS_symlinkat, target, dir_fd, name));
 }
 
 int
@@ -263,6 +280,21 @@ rename_over (Fixture *fixture)
   return rename_it (fixture, "dir/sub", "deep", "dir", "file", 0);
 }
 
+static void
+prepare_written_target (Fixture *fixture)
+{
+  gsize written;
+  g_assert_cmpint (
+      vf_overlay_write (fixture->overlay, id_at (fixture, "dir/file"), 0, "D", 1, 0, &written), ==,
+      0);
+}
+
+static void
+prepare_removed_target (Fixture *fixture)
+{
+  g_assert_cmpint (vf_overlay_unlink (fixture->overlay, id_at (fixture, "dir"), "file"), ==, 0);
+}
+
 static int
 rename_lower_directory (Fixture *fixture)
 {
@@ -344,6 +376,8 @@ static const Scenario scenarios[] = {
     {"rename-stub", prepare_stub, rename_lower},
     {"rename-over", prepare_nothing, rename_over},
     {"rename-stub-over", prepare_stub, rename_over},
+    {"rename-over-written", prepare_written_target, rename_over},
+    {"rename-over-removed", prepare_removed_target, rename_over},
     {"rename-directory", prepare_nothing, rename_lower_directory},
     {"rename-link", prepare_nothing, rename_link},
     {"rename-over-directory", prepare_nothing, rename_over_directory},
@@ -370,6 +404,7 @@ try_with_fault (const Scenario *scenario, int n, int error, const char *wanted)
   int result = scenario->act (&fixture);
   gboolean came = calls_left == 0;
   calls_left = 0;
+  disk_is_full = FALSE;
   g_test_message ("%s: %s at call %d: %d", scenario->name, g_strerror (error), n, result);
   if (result != 0)
     g_assert_cmpint (result, ==, -error);
@@ -387,22 +422,36 @@ try_with_fault (const Scenario *scenario, int n, int error, const char *wanted)
 }
 
 static void
-test_scenario (gconstpointer user_data)
+try_scenario (const Scenario *scenario, const int *errors, gsize n_errors)
 {
-  const Scenario *scenario = user_data;
   Fixture fixture = {0};
   fixture_set_up (&fixture, NULL);
   scenario->prepare (&fixture);
   g_assert_cmpint (scenario->act (&fixture), ==, 0);
   g_autofree char *wanted = picture (&fixture);
   fixture_tear_down (&fixture, NULL);
-  const int errors[] = {ENOSPC, EDQUOT, EIO, EINTR};
-  for (gsize i = 0; i < G_N_ELEMENTS (errors); i++) {
+  for (gsize i = 0; i < n_errors; i++) {
     int n = 1;
     while (try_with_fault (scenario, n, errors[i], wanted))
       n++;
     g_assert_cmpint (n, >, 1);
   }
+}
+
+static void
+test_scenario (gconstpointer user_data)
+{
+  const int errors[] = {ENOSPC, EDQUOT, EIO, EINTR};
+  try_scenario (user_data, errors, G_N_ELEMENTS (errors));
+}
+
+static void
+test_without_whiteouts (gconstpointer user_data)
+{
+  const int error = ENOSPC;
+  lacks_whiteouts = TRUE;
+  try_scenario (user_data, &error, 1);
+  lacks_whiteouts = FALSE;
 }
 
 int
@@ -412,6 +461,9 @@ main (int argc, char *argv[])
   for (gsize i = 0; i < G_N_ELEMENTS (scenarios); i++) {
     g_autofree char *path = g_strconcat ("/faults/", scenarios[i].name, NULL);
     g_test_add_data_func (path, &scenarios[i], test_scenario);
+    g_autofree char *without = g_strconcat ("/faults/without-whiteouts/", scenarios[i].name, NULL);
+    if (g_str_has_prefix (scenarios[i].name, "rename"))
+      g_test_add_data_func (without, &scenarios[i], test_without_whiteouts);
   }
   return g_test_run ();
 }
