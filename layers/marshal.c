@@ -1,8 +1,9 @@
 /* Walks marshal's format (Python/marshal.c, version 4) without building anything.
  *
- * Two passes, so that nothing changes before all of it was understood: the walk collects where
- * flagged objects, references and short strings stand; then these bytes are written. An object's
- * number is the order in which its flag was met, before what it holds, in writer and reader. */
+ * Normalizing takes two passes, so that nothing changes before all of it was understood: the walk
+ * collects where flagged objects, references and short strings stand; then these bytes are written.
+ * An object's number is the order in which its flag was met, before what it holds, in writer and
+ * reader. */
 #include "layers/marshal.h"
 
 #include <string.h>
@@ -22,6 +23,8 @@ typedef struct {
   gsize length, offset;
   int minor;
   int depth;
+  gsize instructions; /* offsets of these objects of the outermost code */
+  gsize names;
   GArray *flagged; /* Flagged */
   GArray *refs;    /* guint32: offsets of the numbers in references */
   GArray *singles; /* guint32: offsets of the type bytes of short strings */
@@ -72,9 +75,16 @@ walk_objects (Walk *walk, gsize n)
 static gboolean
 walk_code (Walk *walk)
 {
-  gboolean old = walk->minor < 11;
-  return skip (walk, old ? 6 * 4 : 5 * 4) && walk_objects (walk, 8) && skip (walk, 4) &&
-         walk_objects (walk, old ? 1 : 2);
+  gboolean old = walk->minor < 11, is_outermost = walk->depth == 1;
+  if (!skip (walk, old ? 6 * 4 : 5 * 4))
+    return FALSE;
+  if (is_outermost)
+    walk->instructions = walk->offset;
+  if (!walk_objects (walk, 2)) /* instructions and constants */
+    return FALSE;
+  if (is_outermost)
+    walk->names = walk->offset;
+  return walk_objects (walk, 6) && skip (walk, 4) && walk_objects (walk, old ? 1 : 2);
 }
 
 static gboolean
@@ -201,20 +211,115 @@ rewrite (Walk *walk)
   }
 }
 
+static gboolean
+walk_all (Walk *walk, const guint8 *data, gsize length, int minor)
+{
+  *walk = (Walk){.data = (guint8 *)data, .length = length, .minor = minor};
+  walk->flagged = g_array_new (FALSE, FALSE, sizeof (Flagged));
+  walk->refs = g_array_new (FALSE, FALSE, sizeof (guint32));
+  walk->singles = g_array_new (FALSE, FALSE, sizeof (guint32));
+  return minor >= FIRST_MINOR && minor <= LAST_MINOR && length > 0 && length <= G_MAXINT32 &&
+         walk_object (walk) && walk->offset == length && (data[0] & ~FLAG_REF) == 'c';
+}
+
+static void
+walk_clear (Walk *walk)
+{
+  g_array_unref (walk->flagged);
+  g_array_unref (walk->refs);
+  g_array_unref (walk->singles);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Walk, walk_clear)
+
 gboolean
 vf_marshal_normalize (guint8 *data, gsize length, int minor)
 {
-  if (minor < FIRST_MINOR || minor > LAST_MINOR || length > G_MAXINT32)
+  g_auto (Walk) walk = {0};
+  if (!walk_all (&walk, data, length, minor))
     return FALSE;
-  Walk walk = {data, length, 0, minor, 0, NULL, NULL, NULL};
-  walk.flagged = g_array_new (FALSE, FALSE, sizeof (Flagged));
-  walk.refs = g_array_new (FALSE, FALSE, sizeof (guint32));
-  walk.singles = g_array_new (FALSE, FALSE, sizeof (guint32));
-  gboolean ok = walk_object (&walk) && walk.offset == length && (data[0] & ~FLAG_REF) == 'c';
-  if (ok)
-    rewrite (&walk);
-  g_array_unref (walk.flagged);
-  g_array_unref (walk.refs);
-  g_array_unref (walk.singles);
-  return ok;
+  rewrite (&walk);
+  return TRUE;
+}
+
+/* ---- What a code object names. All has been walked: what stands at an object's offset is whole.
+ */
+
+/* The type of the object at @at, or of that which it refers to, whose offset is left there; NUL if
+ * that refers to another one. @out_end: behind a reference, else not set. */
+static char
+follow (const Walk *walk, gsize *at, gsize *out_end)
+{
+  char type = (char)(walk->data[*at] & ~FLAG_REF);
+  guint32 number;
+  if (type != 'r')
+    return type;
+  memcpy (&number, walk->data + *at + 1, sizeof number);
+  *out_end = *at + 1 + sizeof number;
+  *at = g_array_index (walk->flagged, Flagged, GUINT32_FROM_LE (number)).offset;
+  type = (char)(walk->data[*at] & ~FLAG_REF);
+  return type == 'r' ? '\0' : type;
+}
+
+/* The number of bytes or objects of the object at @at; where they begin. */
+static gsize
+read_size (const Walk *walk, gsize at, gboolean is_short, gsize *out_start)
+{
+  guint32 n;
+  *out_start = at + 1 + (is_short ? 1 : sizeof n);
+  if (is_short)
+    return walk->data[at + 1];
+  memcpy (&n, walk->data + at + 1, sizeof n);
+  return GUINT32_FROM_LE (n);
+}
+
+/* FALSE if there is no string. */
+static gboolean
+read_name (const Walk *walk, gsize at, gsize *out_end, VfMarshalName *out_name)
+{
+  gsize start, behind = 0;
+  char type = follow (walk, &at, &behind);
+  if (type == '\0' || !strchr ("zZaAut", type))
+    return FALSE;
+  out_name->length = read_size (walk, at, type == 'z' || type == 'Z', &start);
+  out_name->text = (const char *)walk->data + start;
+  *out_end = behind ? behind : start + out_name->length;
+  return TRUE;
+}
+
+static gboolean
+read_names (const Walk *walk, GArray *names)
+{
+  gsize at = walk->names, behind;
+  char type = follow (walk, &at, &behind);
+  if (type != ')' && type != '(')
+    return FALSE;
+  for (gsize n = read_size (walk, at, type == ')', &at); n > 0; n--) {
+    VfMarshalName name;
+    if (!read_name (walk, at, &at, &name))
+      return FALSE;
+    g_array_append_val (names, name);
+  }
+  return TRUE;
+}
+
+gboolean
+vf_marshal_read_code (const guint8 *data, gsize length, int minor, VfMarshalCode *out_code)
+{
+  g_auto (Walk) walk = {0};
+  gsize start;
+  if (!walk_all (&walk, data, length, minor) || (data[walk.instructions] & ~FLAG_REF) != 's')
+    return FALSE;
+  *out_code = (VfMarshalCode){.names = g_array_new (FALSE, FALSE, sizeof (VfMarshalName))};
+  out_code->n_bytes = read_size (&walk, walk.instructions, FALSE, &start);
+  out_code->instructions = data + start;
+  if (read_names (&walk, out_code->names))
+    return TRUE;
+  vf_marshal_code_clear (out_code);
+  return FALSE;
+}
+
+void
+vf_marshal_code_clear (VfMarshalCode *code)
+{
+  g_clear_pointer (&code->names, g_array_unref);
 }

@@ -3,9 +3,10 @@
 #include <string.h>
 
 /* A code object as CPython 3.11 and newer lay it out: five numbers, eight objects, the first line,
- * two objects. @consts stands for its constants; all else is empty. */
+ * two objects. @consts and @names stand for its constants and names; all else is empty. */
 static GByteArray *
-code_object (const void *consts, gsize length, guint8 type)
+code_with_names (const void *consts, gsize length, const void *names, gsize names_length,
+                 guint8 type)
 {
   static const guint8 numbers[20] = {0}, line[4] = {1};
   static const guint8 bytes[] = {'s', 0, 0, 0, 0};
@@ -14,12 +15,19 @@ code_object (const void *consts, gsize length, guint8 type)
   g_byte_array_append (code, numbers, sizeof numbers);
   g_byte_array_append (code, bytes, sizeof bytes);
   g_byte_array_append (code, consts, (guint)length);
-  for (int i = 0; i < 6; i++)
+  g_byte_array_append (code, names, (guint)names_length);
+  for (int i = 0; i < 5; i++)
     g_byte_array_append (code, bytes, sizeof bytes);
   g_byte_array_append (code, line, sizeof line);
   for (int i = 0; i < 2; i++)
     g_byte_array_append (code, bytes, sizeof bytes);
   return code;
+}
+
+static GByteArray *
+code_object (const void *consts, gsize length, guint8 type)
+{
+  return code_with_names (consts, length, "s\0\0\0\0", 5, type);
 }
 
 static void
@@ -139,6 +147,51 @@ test_depth (void)
   g_assert_false (vf_marshal_normalize (code->data, code->len, 13));
 }
 
+/* Short and long strings, and references to what stood in the constants. */
+static void
+test_names (void)
+{
+  static const char consts[] = TUPLE "\2" STRING "\2ab"
+                                     "N";
+  static const char names[] = ")\4"
+                              "r\1\0\0\0"
+                              "a\3\0\0\0cde"
+                              "Z\0"
+                              "r\1\0\0\0";
+  static const char *const expected[] = {"ab", "cde", "", "ab"};
+  g_autoptr (GByteArray) code =
+      code_with_names (consts, sizeof consts - 1, names, sizeof names - 1, 'c');
+  g_auto (VfMarshalCode) read = {0};
+  g_assert_true (vf_marshal_read_code (code->data, code->len, 13, &read));
+  g_assert_cmpuint (read.n_bytes, ==, 0);
+  g_assert_cmpuint (read.names->len, ==, G_N_ELEMENTS (expected));
+  for (guint i = 0; i < read.names->len; i++) {
+    VfMarshalName name = g_array_index (read.names, VfMarshalName, i);
+    g_assert_cmpmem (name.text, name.length, expected[i], strlen (expected[i]));
+  }
+}
+
+static void
+assert_no_names (const char *names, gsize length)
+{
+  static const char consts[] = TUPLE "\1" STRING "\2ab";
+  g_autoptr (GByteArray) code = code_with_names (consts, sizeof consts - 1, names, length, 'c');
+  VfMarshalCode read = {0};
+  g_assert_false (vf_marshal_read_code (code->data, code->len, 13, &read));
+  g_assert_null (read.names);
+}
+
+/* No tuple, something in it that is no string, references to a tuple and to themselves. */
+static void
+test_no_names (void)
+{
+  assert_no_names ("s\0\0\0\0", 5);
+  assert_no_names (")\1N", 3);
+  assert_no_names (")\1r\0\0\0\0", 7);
+  assert_no_names (")\1\xf2\2\0\0\0", 7);
+  assert_no_names ("\xf2\2\0\0\0", 5);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -149,5 +202,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/marshal/refused", test_refused);
   g_test_add_func ("/marshal/truncated", test_truncated);
   g_test_add_func ("/marshal/depth", test_depth);
+  g_test_add_func ("/marshal/names", test_names);
+  g_test_add_func ("/marshal/no-names", test_no_names);
   return g_test_run ();
 }
