@@ -7,14 +7,17 @@
 #include "fs/lister.h"
 #include "fs/pusher.h"
 #include "fs/upper.h"
+#include "layers/import-order.h"
 
 #define CACHE_NAME   "__pycache__"
 #define PROBE_PREFIX "__init__."
 #define FEW          3         /* modules for which it is not worth the while */
+#define AHEAD        16        /* directories before the import has to come to the next one */
 #define MODULE_BYTES (1 << 20) /* larger ones are read as they are needed */
 
 struct VfPrefetch {
   VfPusher *pusher;     /* borrowed; constant as all up to the bit sets */
+  VfStore *store;       /* borrowed */
   VfImage *image;       /* owned: the one that the mount began with */
   VfLister *lister;     /* owned */
   VfLearning *learning; /* owned */
@@ -27,7 +30,12 @@ struct VfPrefetch {
   VfBitSet touched; /* directories that were queued, and their groups */
   VfBitSet opened;  /* modules that were noted when somebody opened them */
 
-  GHashTable *groups; /* those of the profile that were pushed; the lister's */
+  /* The lister's. */
+  GHashTable *groups;   /* those of the profile that were pushed */
+  GHashTable *listed;   /* directories whose names were made known */
+  GHashTable *foretold; /* caches of packages whose extension modules were pushed ahead, until an
+                           import comes there */
+  VfImportOrder *order; /* owned; NULL while there is no import */
 };
 
 /* ---- What is touched */
@@ -53,9 +61,15 @@ is_module (const char *name)
 }
 
 static gboolean
+is_extension (const char *name)
+{
+  return g_str_has_suffix (name, ".so");
+}
+
+static gboolean
 is_code (const char *name)
 {
-  return is_module (name) || g_str_has_suffix (name, ".so") || strstr (name, ".so.");
+  return is_module (name) || is_extension (name) || strstr (name, ".so.");
 }
 
 static void
@@ -131,18 +145,31 @@ push (VfPrefetch *prefetch, VfLister *lister, const VfProfileRange *ranges, gsiz
   vf_lister_list (lister, name);
 }
 
-/* All modules in a directory that are not large, whole. */
+/* All that @is_wanted in a directory and not large, whole. */
 static void
-push_directory (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *directory)
+add_modules (VfPrefetch *prefetch, const VfImageNode *directory,
+             gboolean (*is_wanted) (const char *name), GArray *ranges)
 {
-  g_autoptr (GArray) ranges = g_array_new (FALSE, FALSE, sizeof (VfProfileRange));
   for (guint32 i = 0; i < directory->n_children; i++) {
     VfImageNode node;
     VfProfileRange range = {.node = directory->first_child + i,
                             .n_pages = MODULE_BYTES / VF_PROFILE_PAGE_BYTES};
-    if (vf_image_get (prefetch->image, range.node, &node) == 0 && node.size <= MODULE_BYTES)
+    if (vf_image_get (prefetch->image, range.node, &node) == 0 && is_wanted (node.name) &&
+        node.size <= MODULE_BYTES)
       g_array_append_val (ranges, range);
   }
+}
+
+/* The compiled modules of a package, and if there is time, its extension modules: an import that is
+ * there already asks for these before they could be pushed. */
+static void
+push_directory (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *cache, gboolean ahead)
+{
+  g_autoptr (GArray) ranges = g_array_new (FALSE, FALSE, sizeof (VfProfileRange));
+  VfImageNode package;
+  add_modules (prefetch, cache, is_module, ranges);
+  if (ahead && vf_image_get (prefetch->image, cache->parent, &package) == 0)
+    add_modules (prefetch, &package, is_extension, ranges);
   push (prefetch, lister, (const VfProfileRange *)ranges->data, ranges->len);
 }
 
@@ -169,13 +196,14 @@ miss_probes (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *package,
   __atomic_store_n (&prefetch->probed, 0, __ATOMIC_SEQ_CST);
 }
 
-/* Makes the names in a directory known, and, if it is a cache, before that those in the package
- * that holds it; and if @probes, those by which there is nothing. */
+/* Makes the names in a directory known, once, and, if it is a cache, before that those in the
+ * package that holds it. @n_asked: of its probes, see miss_probes(). */
 static void
 list_package (VfPrefetch *prefetch, VfLister *lister, guint32 directory, guint n_asked)
 {
   VfImageNode node, package;
-  if (vf_image_get (prefetch->image, directory, &node) < 0)
+  if (!g_hash_table_add (prefetch->listed, GUINT_TO_POINTER (directory)) ||
+      vf_image_get (prefetch->image, directory, &node) < 0)
     return;
   if (strcmp (node.name, CACHE_NAME) == 0 &&
       vf_image_get (prefetch->image, node.parent, &package) == 0) {
@@ -195,38 +223,72 @@ is_top (VfPrefetch *prefetch, guint32 group, guint32 directory)
 }
 
 /* Pushes a group, once, and then makes its names known, too. When that is done @ahead of an import,
- * its top package still has to be probed: nothing else would tell that the import has come there.
- */
+ * one probe of its top package is left: nothing else would tell that the import has come there. */
 static void
 list_group (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 group,
             gboolean ahead)
 {
   gsize n;
   const VfProfileRange *ranges = vf_profile_group (profile, group, &n);
-  guint32 last = 0;
   if (!ranges || !g_hash_table_add (prefetch->groups, GUINT_TO_POINTER (group)))
     return;
   push (prefetch, lister, ranges, n);
   for (gsize i = 0; i < n; i++) {
     VfImageNode node;
-    if (vf_image_get (prefetch->image, ranges[i].node, &node) == 0 && node.parent != last) {
+    if (vf_image_get (prefetch->image, ranges[i].node, &node) == 0)
       list_package (prefetch, lister, node.parent,
                     ahead && is_top (prefetch, group, node.parent) ? 1 : 0);
-      last = node.parent;
-    }
   }
 }
 
-static gboolean
-group_has (VfPrefetch *prefetch, const VfProfile *profile, guint32 group, guint32 directory)
+/* What is known of its group, or else the directory itself. @ahead: as above. */
+static void
+list_directory (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 directory,
+                gboolean ahead)
 {
-  gsize n;
-  const VfProfileRange *ranges = vf_profile_group (profile, group, &n);
   VfImageNode node;
-  for (gsize i = 0; i < n; i++)
-    if (vf_image_get (prefetch->image, ranges[i].node, &node) == 0 && node.parent == directory)
-      return TRUE;
-  return FALSE;
+  list_group (prefetch, lister, profile, vf_profile_group_of (prefetch->image, directory), ahead);
+  if (g_hash_table_contains (prefetch->listed, GUINT_TO_POINTER (directory)) ||
+      vf_image_get (prefetch->image, directory, &node) < 0 || (!ahead && node.n_children < FEW))
+    return;
+  push_directory (prefetch, lister, &node, ahead);
+  if (ahead)
+    g_hash_table_add (prefetch->foretold, GUINT_TO_POINTER (directory));
+  list_package (prefetch, lister, directory, ahead ? 1 : 0);
+}
+
+/* What an import that has come to @directory goes on to: as it was the last time, or, where that is
+ * not known, as the modules say. */
+static void
+list_ahead (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 directory)
+{
+  guint32 next = vf_profile_next_group (profile, vf_profile_group_of (prefetch->image, directory));
+  if (next != 0) {
+    list_group (prefetch, lister, profile, next, TRUE);
+    return;
+  }
+  if (!prefetch->order)
+    prefetch->order = vf_import_order_new (prefetch->store, prefetch->image);
+  vf_import_order_start (prefetch->order, directory);
+  for (guint n = 0;
+       n < AHEAD && !vf_lister_has_more (lister) && vf_import_order_next (prefetch->order, &next);
+       n++)
+    list_directory (prefetch, lister, profile, next, TRUE);
+}
+
+/* An import has come to where extension modules were pushed: no READ will tell which it needs. */
+static void
+note_extensions (VfPrefetch *prefetch, guint32 directory)
+{
+  g_autoptr (GArray) ranges = g_array_new (FALSE, FALSE, sizeof (VfProfileRange));
+  VfImageNode cache, package, node;
+  if (vf_image_get (prefetch->image, directory, &cache) == 0 &&
+      vf_image_get (prefetch->image, cache.parent, &package) == 0)
+    add_modules (prefetch, &package, is_extension, ranges);
+  for (guint i = 0; i < ranges->len; i++)
+    if (vf_image_get (prefetch->image, g_array_index (ranges, VfProfileRange, i).node, &node) == 0)
+      vf_learning_note (prefetch->learning, vf_profile_group_of (prefetch->image, directory), &node,
+                        0, node.size);
 }
 
 static void
@@ -234,16 +296,11 @@ list_for (VfLister *lister, guint32 directory, gpointer user_data)
 {
   VfPrefetch *prefetch = user_data;
   g_autoptr (VfProfile) profile = vf_learning_profile (prefetch->learning);
-  guint32 group = vf_profile_group_of (prefetch->image, directory);
-  VfImageNode node;
-  list_group (prefetch, lister, profile, group, FALSE);
-  if (!group_has (prefetch, profile, group, directory) &&
-      vf_image_get (prefetch->image, directory, &node) == 0 && node.n_children >= FEW) {
-    push_directory (prefetch, lister, &node);
-    list_package (prefetch, lister, directory, 0);
-  }
+  list_directory (prefetch, lister, profile, directory, FALSE);
+  if (g_hash_table_remove (prefetch->foretold, GUINT_TO_POINTER (directory)))
+    note_extensions (prefetch, directory);
   if (!vf_lister_has_more (lister))
-    list_group (prefetch, lister, profile, vf_profile_next_group (profile, group), TRUE);
+    list_ahead (prefetch, lister, profile, directory);
 }
 
 static void
@@ -251,21 +308,24 @@ lister_idle (gpointer user_data)
 {
   VfPrefetch *prefetch = user_data;
   vf_learning_write (prefetch->learning);
+  g_clear_pointer (&prefetch->order, vf_import_order_free);
 }
 
 VfPrefetch *
 vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
 {
   VfPrefetch *prefetch = g_new0 (VfPrefetch, 1);
-  VfStore *store = vf_overlay_store (session->overlay);
+  prefetch->store = vf_overlay_store (session->overlay);
   prefetch->pusher = session->pusher;
   prefetch->image = vf_image_ref (vf_overlay_image (session->overlay));
   vf_bit_set_init (&prefetch->touched, vf_image_n_nodes (prefetch->image));
   vf_bit_set_init (&prefetch->opened, vf_image_n_nodes (prefetch->image));
   prefetch->groups = g_hash_table_new (NULL, NULL);
-  prefetch->learning = vf_learning_new (store, vf_image_id (prefetch->image));
-  prefetch->lister =
-      vf_lister_new (parent_fd, mount_name, vf_store_fd (store), list_for, lister_idle, prefetch);
+  prefetch->listed = g_hash_table_new (NULL, NULL);
+  prefetch->foretold = g_hash_table_new (NULL, NULL);
+  prefetch->learning = vf_learning_new (prefetch->store, vf_image_id (prefetch->image));
+  prefetch->lister = vf_lister_new (parent_fd, mount_name, vf_store_fd (prefetch->store), list_for,
+                                    lister_idle, prefetch);
   return prefetch;
 }
 
@@ -278,6 +338,9 @@ vf_prefetch_free (VfPrefetch *prefetch)
   vf_learning_write (prefetch->learning);
   vf_learning_free (prefetch->learning);
   g_hash_table_unref (prefetch->groups);
+  g_hash_table_unref (prefetch->listed);
+  g_hash_table_unref (prefetch->foretold);
+  vf_import_order_free (prefetch->order);
   vf_bit_set_clear (&prefetch->touched);
   vf_bit_set_clear (&prefetch->opened);
   vf_image_unref (prefetch->image);

@@ -2,11 +2,11 @@
  *
  * A first import over FUSE waits thousands of times for one small READ. When something is imported,
  * what imports of this image read below that top directory before (layers/profile.h), or, if
- * nothing is known, all compiled modules of this directory, is pushed (fs/pusher.h). Then
- * the real directories are listed, so that the kernel knows the names, and where what will be
- * imported is known, the names by which there is no `__init__` as well. Then the same is done for
- * what an import went on to after that directory, one step ahead. What an import read or opened is
- * remembered.
+ * nothing is known, all compiled modules of this directory, is pushed (fs/pusher.h). Then the real
+ * directories are listed, so that the kernel knows the names, and where what will be imported is
+ * known, the names by which there is no `__init__` as well. Then comes what the import goes on to:
+ * where it is known, the one top directory that was next; else some directories that the modules
+ * themselves name (layers/import-order.h). What an import read or opened is remembered.
  *
  * That something is imported shows in what only an import does: Python looks in a package for an
  * `__init__` that is an extension module, by several names and mostly in vain, before it looks for

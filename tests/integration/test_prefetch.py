@@ -21,10 +21,13 @@ pytestmark = pytest.mark.usefixtures("mountable")
 
 @pytest.fixture
 def imported(world):
-    """An environment "proj" of a package of many modules and two others, and how to import the first."""
+    """An environment "proj" of a package of many modules and three others, and how to import the first."""
     files = {f"many/m{i}.py": f"value = {i}\n" + f"text = {str(i) * 3000!r}\n" for i in range(N)}
     files.update({f"many/sub/{name}.py": "" for name in ("__init__", "a", "b", "c")})
-    files.update({f"{package}/{name}.py": "pass\n" for package in ("second", "third") for name in ("__init__", "a", "b")})
+    files.update({f"{package}/{name}.py": "pass\n"
+                  for package in ("second", "third", "fourth") for name in ("__init__", "a", "b")})
+    files["second/__init__.py"] = "import third\ndef later():\n    import fourth\n"
+    files["third/_fast.abi3.so"] = "no module, but pushed like one" * 300
     files["many/__init__.py"] = "".join(f"from many import m{i}\n" for i in range(N))
     write_wheel(world.wheelhouse, "many", "1", files)
     world.templates.fill_store(world, "proj with many", lambda: world.venvfs(
@@ -51,14 +54,24 @@ def cache_of(world, place, package="many"):
     return place / "lib" / f"python{world.python.minor}" / "site-packages" / package / "__pycache__"
 
 
-def trigger(world, cache):
-    """Looks in vain as an import does first, and waits until nothing more is pushed."""
-    before = requests(world)["READDIRPLUS"]
+def look(cache):
+    """In vain, as an import does first."""
     assert not (cache.parent / "__init__.none.so").exists()
-    wait_for(lambda: requests(world)["READDIRPLUS"] > before)
+
+
+def settle(world):
+    """Until nothing more is pushed."""
     last = None
     while is_at_work(world) or last != (last := requests(world)):
         time.sleep(0.3)
+
+
+def trigger(world, cache):
+    """A look where nothing was pushed yet, and what comes of it."""
+    before = requests(world)["READDIRPLUS"]
+    look(cache)
+    wait_for(lambda: requests(world)["READDIRPLUS"] > before)
+    settle(world)
 
 
 def is_at_work(world):
@@ -151,32 +164,54 @@ def test_an_import_teaches_what_to_push(world, imported):
     assert requests(world)["READ"] == before
 
 
+def asked(world, place, package):
+    """What it takes to read all modules of a package."""
+    cache = cache_of(world, place, package)
+    before = requests(world)
+    paths = [cache / f"{name}.{world.python.tag}.pyc" for name in ("__init__", "a", "b")]
+    for path in paths + [cache.parent / "_fast.abi3.so"] * (package == "third"):
+        assert path.read_bytes()
+    return Counter(requests(world)) - Counter(before)
+
+
 def test_what_is_imported_next_is_there_ahead(world, imported):
     """Where the order of packages is known, the next one is pushed before an import comes to it, no more."""
-    def asked(package):
-        """To look at all modules and to read them."""
-        cache = cache_of(world, place, package)
-        before = requests(world)
-        for name in ("__init__", "a", "b"):
-            assert (cache / f"{name}.{world.python.tag}.pyc").read_bytes()
-        return Counter(requests(world)) - Counter(before)
-
     place = mount(world, "proj")
-    imported(place, "import many, second, second.a, second.b, third, third.a, third.b; print()")
+    imported(place, "import many, second, second.a, second.b, fourth, fourth.a, fourth.b; print()")
     world.venvfs("umount", place)
     wait_for(lambda: profiles(world))
 
     place = mount(world, "proj")
     trigger(world, cache_of(world, place, "many"))
-    assert asked("second") == {}
-    assert asked("third") != {}
+    assert asked(world, place, "second") == {}
+    assert asked(world, place, "fourth") != {}
     world.venvfs("umount", place)
 
     # The import says by its first look that it has come there; the others are answered already.
     place = mount(world, "proj")
-    trigger(world, cache_of(world, place, "many"))
+    for package in ("many", "second", "third"):
+        trigger(world, cache_of(world, place, package))
+    assert asked(world, place, "fourth") == {}
+
+
+def test_what_a_package_imports_is_there_ahead(world, imported):
+    """Where nothing is known, its modules tell; what functions import when they are called is left out."""
+    place = mount(world, "proj")
     trigger(world, cache_of(world, place, "second"))
-    assert asked("third") == {}
+    assert asked(world, place, "third") == {}
+    assert asked(world, place, "fourth") != {}
+    look(cache_of(world, place, "third"))
+    settle(world)
+    world.venvfs("umount", place)
+    wait_for(lambda: profiles(world))
+
+    # And what was there ahead is known from then on, without having been read through the mount.
+    place = mount(world, "proj")
+    trigger(world, cache_of(world, place, "third"))
+    extension = cache_of(world, place, "third").parent / "_fast.abi3.so"
+    before = requests(world)["READ"]
+    assert extension.read_bytes()
+    assert requests(world)["READ"] == before
 
 
 @pytest.mark.parametrize("learnt", [False, True], ids=["unknown", "known"])

@@ -16,7 +16,7 @@ static void
 load (const char *version, char **out_pyc, gsize *out_length)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *name = g_strdup_printf ("cpython-%s.pyc", version);
+  g_autofree char *name = g_strdup_printf ("cpython-%s", version);
   g_autofree char *path =
       g_test_build_filename (G_TEST_DIST, "..", "fuzz", "corpus", "imports", name, NULL);
   g_file_get_contents (path, out_pyc, out_length, &error);
