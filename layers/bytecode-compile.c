@@ -16,6 +16,7 @@
 #include "layers/image.h"
 
 #define PYC_HEAD_BYTES   16
+#define PROGRESS_USEC    (G_USEC_PER_SEC / 10)
 #define MAX_SOURCE_BYTES (256u << 20) /* what is larger is no module that anybody wrote */
 
 typedef struct {
@@ -30,7 +31,8 @@ typedef struct {
   VfStore *store;
   const VfInterpreter *interpreter;
   VfObjectBatch *batch;
-  GPtrArray *tasks; /* Task, largest first */
+  GPtrArray *tasks;   /* Task, largest first */
+  GCancellable *stop; /* at once: the work failed or is not wanted any more */
 
   GMutex lock;
   GCond changed;
@@ -195,10 +197,12 @@ static gpointer
 run_worker (gpointer user_data)
 {
   Work *work = user_data;
-  g_autoptr (VfCompiler) compiler = vf_compiler_new (work->interpreter);
+  g_autoptr (VfCompiler) compiler = vf_compiler_new (work->interpreter, work->stop);
   g_autoptr (GError) error = NULL;
   gboolean ok = run_tasks (work, compiler, &error);
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&work->lock);
+  if (!ok)
+    g_cancellable_cancel (work->stop);
   if (!ok && !work->error)
     work->error = g_steal_pointer (&error);
   work->running--;
@@ -209,19 +213,20 @@ run_worker (gpointer user_data)
 static void
 wait_for_workers (Work *work, VfBytecodeProgress progress, gpointer user_data)
 {
-  guint told = 0;
+  gboolean ended = FALSE;
   g_mutex_lock (&work->lock);
-  while (work->running > 0) {
-    g_cond_wait (&work->changed, &work->lock);
+  while (!ended) {
+    if (work->running > 0)
+      g_cond_wait_until (&work->changed, &work->lock, g_get_monotonic_time () + PROGRESS_USEC);
+    ended = work->running == 0;
     guint done = work->done;
-    if (!progress || done == told)
-      continue;
-    told = done;
     g_mutex_unlock (&work->lock);
-    gboolean go_on = progress (done, work->tasks->len, user_data);
+    gboolean go_on = !progress || progress (done, work->tasks->len, user_data);
     g_mutex_lock (&work->lock);
-    if (!go_on && !work->error)
+    if (!go_on && !work->error) {
       vf_error_set (&work->error, VF_ERROR_CANCELLED, "compiling was interrupted");
+      g_cancellable_cancel (work->stop);
+    }
   }
   g_mutex_unlock (&work->lock);
 }
@@ -332,7 +337,9 @@ run_jobs (Work *work, GPtrArray *jobs, guint n_workers, VfBytecodeProgress progr
           gpointer user_data, GError **error)
 {
   g_autoptr (VfObjectBatch) batch = vf_object_batch_new (work->store, error);
+  g_autoptr (GCancellable) stop = g_cancellable_new ();
   work->batch = batch;
+  work->stop = stop;
   return batch && compile_tasks (work, n_workers, progress, user_data, error) &&
          put_listings (work, jobs, error) && vf_object_batch_commit (batch, error);
 }

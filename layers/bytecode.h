@@ -46,7 +46,7 @@ gboolean vf_bytecode_is_module (const VfPackageFile *file);
 VfBytecode *vf_bytecode_load (VfStore *store, const VfInterpreter *interpreter,
                               const VfPackage *package, GError **error);
 
-/* FALSE: stop, VF_ERROR_CANCELLED. */
+/* Called some times a second. FALSE: stop at once, VF_ERROR_CANCELLED. */
 typedef gboolean (*VfBytecodeProgress) (gsize done_files, gsize total_files, gpointer user_data);
 /* Compiles all @packages that lack it, together, on @n_workers processes (0: one per core). Holds:
  * a write lease of the caller's. The packages are in the store (their digests are set). A killed

@@ -26,7 +26,7 @@
 
 #define MAX_CPU_SECONDS 60
 #define MAX_CODE_BYTES  (1u << 30)
-#define POLL_MSEC       1000
+#define POLL_MSEC       100
 
 static const char script[] =
 #include "layers/compile.py.inc"
@@ -34,6 +34,7 @@ static const char script[] =
 
 struct VfCompiler {
   const VfInterpreter *interpreter; /* borrowed */
+  GCancellable *cancellable;        /* borrowed; or NULL */
   GPid pid;                         /* 0: not running */
   int fd;                           /* both ways; -1: not running */
   int err_fd;                       /* memfd with what it wrote to stderr */
@@ -41,10 +42,11 @@ struct VfCompiler {
 };
 
 VfCompiler *
-vf_compiler_new (const VfInterpreter *interpreter)
+vf_compiler_new (const VfInterpreter *interpreter, GCancellable *cancellable)
 {
   VfCompiler *compiler = g_new0 (VfCompiler, 1);
   compiler->interpreter = interpreter;
+  compiler->cancellable = cancellable;
   compiler->fd = compiler->err_fd = -1;
   return compiler;
 }
@@ -118,7 +120,7 @@ cpu_seconds (VfCompiler *compiler)
   return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
-typedef enum { IO_DONE, IO_END, IO_HUNG } Io;
+typedef enum { IO_DONE, IO_END, IO_HUNG, IO_CANCELLED } Io;
 
 static Io
 read_exactly (VfCompiler *compiler, void *data, gsize length)
@@ -126,6 +128,8 @@ read_exactly (VfCompiler *compiler, void *data, gsize length)
   char *next = data;
   while (length > 0) {
     struct pollfd ready = {compiler->fd, POLLIN, 0};
+    if (g_cancellable_is_cancelled (compiler->cancellable))
+      return IO_CANCELLED;
     int n_ready = poll (&ready, 1, POLL_MSEC);
     if (n_ready <= 0) {
       if (cpu_seconds (compiler) - compiler->sent_at_cpu_seconds > MAX_CPU_SECONDS)
@@ -188,6 +192,17 @@ died (VfCompiler *compiler, int status, GError **error)
                        WEXITSTATUS (status), words);
 }
 
+/* Ends the worker, which did not do as it should. */
+static gboolean
+fail (VfCompiler *compiler, Io io, GError **error)
+{
+  int status = stop (compiler, io != IO_END);
+  if (io == IO_CANCELLED)
+    return vf_error_set (error, VF_ERROR_CANCELLED, "%s: compiling was interrupted",
+                         compiler->interpreter->executable);
+  return died (compiler, status, error);
+}
+
 /* Starts the worker and checks that its .pyc files are what the probe said. */
 static gboolean
 start (VfCompiler *compiler, GError **error)
@@ -197,8 +212,9 @@ start (VfCompiler *compiler, GError **error)
   if (!spawn (compiler, error))
     return FALSE;
   compiler->sent_at_cpu_seconds = 0;
-  if (read_exactly (compiler, magic, sizeof magic) != IO_DONE)
-    return died (compiler, stop (compiler, FALSE), error);
+  Io io = read_exactly (compiler, magic, sizeof magic);
+  if (io != IO_DONE)
+    return fail (compiler, io, error);
   g_snprintf (hex, sizeof hex, "%02x%02x%02x%02x", magic[0], magic[1], magic[2], magic[3]);
   if (strcmp (hex, compiler->interpreter->bytecode_magic) != 0)
     return vf_error_set (error, VF_ERROR_FAILED, "%s: changed while it was in use; try again",
@@ -219,13 +235,15 @@ vf_compiler_send (VfCompiler *compiler, const char *name, GBytes *source, GError
       write_exactly (compiler, name, strlen (name)) == IO_DONE &&
       write_exactly (compiler, data, length) == IO_DONE)
     return TRUE;
-  return died (compiler, stop (compiler, FALSE), error);
+  return fail (compiler, IO_END, error);
 }
 
 /* The worker's end while it compiled: the module's doing, or somebody else's? */
 static gboolean
 explain_end (VfCompiler *compiler, Io io, VfCompileResult *out_result, GError **error)
 {
+  if (io == IO_CANCELLED)
+    return fail (compiler, io, error);
   int status = stop (compiler, io == IO_HUNG);
   int signum = WIFSIGNALED (status) ? WTERMSIG (status) : 0;
   *out_result = VF_COMPILER_DIED;

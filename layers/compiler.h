@@ -4,6 +4,8 @@
  * costs a worker, never the caller. Used by bytecode.c. */
 #pragma once
 
+#include <gio/gio.h>
+
 #include "layers/interpreter.h"
 
 G_BEGIN_DECLS
@@ -16,8 +18,9 @@ typedef enum {
 } VfCompileResult;
 
 typedef struct VfCompiler VfCompiler;
-/* Nothing is started before the first send. @interpreter is borrowed. */
-VfCompiler *vf_compiler_new (const VfInterpreter *interpreter);
+/* Nothing is started before the first send. @interpreter and @cancellable (optional) are borrowed:
+ * once that is cancelled, what waits for the worker ends it, with VF_ERROR_CANCELLED. */
+VfCompiler *vf_compiler_new (const VfInterpreter *interpreter, GCancellable *cancellable);
 void vf_compiler_free (VfCompiler *compiler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfCompiler, vf_compiler_free)
 

@@ -138,7 +138,7 @@ static gboolean
 count (gsize done, gsize total, gpointer user_data)
 {
   gsize *last = user_data;
-  g_assert_cmpint (done, >, *last);
+  g_assert_cmpint (done, >=, *last);
   g_assert_cmpint (total, ==, 3); /* of the two empty ones only one is compiled */
   *last = done;
   return TRUE;
@@ -190,6 +190,21 @@ stand_in (Fixture *f, const char *script, char **out_path)
   fake.executable = *out_path;
   fake.bytecode_magic = (char *)"61626364";
   return fake;
+}
+
+/* Also in the middle of a module. */
+static void
+test_cancelled_while_compiling (Fixture *f, gconstpointer data)
+{
+  const char *files[] = {"one.py", "x = 1\n", NULL};
+  g_autofree char *path = NULL;
+  VfInterpreter fake = stand_in (f, "#!/bin/sh\nprintf abcd; exec sleep 600\n", &path);
+  g_autoptr (VfPackage) package = add_package (f->store, "one", files);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VfStoreWrite) write = vf_store_begin_write (f->store, &error);
+  g_assert_no_error (error);
+  g_assert_false (vf_bytecode_compile (f->store, &fake, &package, 1, 1, stop, NULL, &error));
+  g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
 }
 
 static void
@@ -260,6 +275,7 @@ main (int argc, char *argv[])
   ADD ("no-modules", test_no_modules);
   ADD ("progress", test_progress);
   ADD ("cancelled", test_cancelled);
+  ADD ("cancelled-while-compiling", test_cancelled_while_compiling);
   ADD ("killed", test_killed);
   ADD ("crashing-module", test_crashing_module);
   ADD ("missing-source", test_missing_source);

@@ -20,7 +20,7 @@ setup (Fixture *f, gconstpointer data)
   g_assert_nonnull (path);
   f->python = vf_probe_run (path, VF_PROBE_TIMEOUT_USEC, &error);
   g_assert_no_error (error);
-  f->compiler = vf_compiler_new (f->python);
+  f->compiler = vf_compiler_new (f->python, NULL);
 }
 
 static void
@@ -77,7 +77,7 @@ test_reproducible (Fixture *f, gconstpointer data)
   g_autoptr (GByteArray) first = NULL, between = NULL, second = NULL;
   g_assert_cmpint (compile (f, "m.py", source, strlen (source), &first), ==, VF_COMPILED);
   vf_compiler_free (f->compiler);
-  f->compiler = vf_compiler_new (f->python);
+  f->compiler = vf_compiler_new (f->python, NULL);
   compile (f, "b.py", before, strlen (before), &between);
   g_assert_cmpint (compile (f, "m.py", source, strlen (source), &second), ==, VF_COMPILED);
   g_assert_cmpmem (first->data, first->len, second->data, second->len);
@@ -85,7 +85,7 @@ test_reproducible (Fixture *f, gconstpointer data)
 
 /* A stand-in for an interpreter: answers the magic number, then does @rest. */
 static VfCompiler *
-fake (VfInterpreter *interpreter, char **out_path, const char *rest)
+fake (VfInterpreter *interpreter, char **out_path, const char *rest, GCancellable *cancellable)
 {
   int fd = g_file_open_tmp ("venvfs-compiler-XXXXXX", out_path, NULL);
   g_assert_cmpint (fd, >=, 0);
@@ -96,7 +96,7 @@ fake (VfInterpreter *interpreter, char **out_path, const char *rest)
   interpreter->executable = *out_path;
   interpreter->bytecode_magic = (char *)"61626364";
   interpreter->implementation = (char *)"pypy";
-  return vf_compiler_new (interpreter);
+  return vf_compiler_new (interpreter, cancellable);
 }
 
 static gboolean
@@ -130,7 +130,7 @@ test_ends (void)
     g_autofree char *path = NULL;
     g_autoptr (GError) error = NULL;
     g_autoptr (GByteArray) code = NULL;
-    g_autoptr (VfCompiler) compiler = fake (&interpreter, &path, cases[i].what);
+    g_autoptr (VfCompiler) compiler = fake (&interpreter, &path, cases[i].what, NULL);
     VfCompileResult result;
     gboolean ok = exchange (compiler, &result, &code, &error);
     g_unlink (path);
@@ -152,12 +152,40 @@ test_other_magic (void)
   g_autofree char *path = NULL;
   g_autoptr (GError) error = NULL;
   GByteArray *code = NULL;
-  g_autoptr (VfCompiler) compiler = fake (&interpreter, &path, "sleep 60");
+  g_autoptr (VfCompiler) compiler = fake (&interpreter, &path, "sleep 60", NULL);
   interpreter.bytecode_magic = (char *)"00000000";
   VfCompileResult result;
   g_assert_false (exchange (compiler, &result, &code, &error));
   g_unlink (path);
   g_assert_true (g_str_has_suffix (error->message, ": changed while it was in use; try again"));
+}
+
+static gpointer
+cancel (gpointer cancellable)
+{
+  g_usleep (G_USEC_PER_SEC / 20);
+  g_cancellable_cancel (cancellable);
+  return NULL;
+}
+
+/* While it waits for the code, and while it waits for the worker to start. */
+static void
+test_cancelled (void)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  for (int i = 0; i < 2; i++) {
+    VfInterpreter interpreter = {0};
+    g_autofree char *path = NULL;
+    g_autoptr (GError) error = NULL;
+    GByteArray *code = NULL;
+    g_autoptr (VfCompiler) compiler = fake (&interpreter, &path, "exec sleep 600", cancellable);
+    VfCompileResult result;
+    GThread *thread = g_thread_new ("cancel", cancel, cancellable);
+    g_assert_false (exchange (compiler, &result, &code, &error));
+    g_thread_join (thread);
+    g_unlink (path);
+    g_assert_error (error, VF_ERROR, VF_ERROR_CANCELLED);
+  }
 }
 
 int
@@ -169,5 +197,6 @@ main (int argc, char *argv[])
   g_test_add ("/compiler/reproducible", Fixture, NULL, setup, test_reproducible, teardown);
   g_test_add_func ("/compiler/ends", test_ends);
   g_test_add_func ("/compiler/other-magic", test_other_magic);
+  g_test_add_func ("/compiler/cancelled", test_cancelled);
   return g_test_run ();
 }
