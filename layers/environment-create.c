@@ -170,6 +170,37 @@ vf_environment_create (VfStore *store, const char *name, const char *prompt,
   return vf_environment_open (store, name, error);
 }
 
+static void
+empty (int dir_fd, const char *name)
+{
+  g_autoptr (DIR) dir = vf_dir_open (dir_fd, name);
+  const char *child;
+  while (dir && (child = vf_dir_next (dir)))
+    vf_remove_tree (dirfd (dir), child, child, NULL);
+}
+
+/* A rename needs room on btrfs, and removing files makes some. The environment goes by a rename all
+ * the same, since half of one could neither be opened nor deleted: what it holds goes first, so
+ * that it is a new one when there still is no room. */
+static gboolean
+move_to_trash (VfEnvironment *environment, const char *trash, GError **error)
+{
+  static const char *const contents[] = {"upper", "work", "aside"};
+  const char *path = vf_environment_path (environment);
+  int fd = vf_environment_fd (environment),
+      store_fd = vf_store_fd (vf_environment_store (environment));
+  if (renameat (AT_FDCWD, path, store_fd, trash) == 0)
+    return TRUE;
+  if (errno != EDQUOT && errno != ENOSPC)
+    return vf_error_errno (error, errno, "%s: cannot move to the trash", path);
+  for (gsize i = 0; i < G_N_ELEMENTS (contents); i++)
+    empty (fd, contents[i]);
+  syncfs (fd);
+  return renameat (AT_FDCWD, path, store_fd, trash) == 0 ||
+         vf_error_errno (error, errno, "%s: was emptied, but cannot go; make room and try again",
+                         path);
+}
+
 gboolean
 vf_environment_delete (VfEnvironment *environment, gboolean *out_left, GError **error)
 {
@@ -177,9 +208,8 @@ vf_environment_delete (VfEnvironment *environment, gboolean *out_left, GError **
   const char *name = vf_environment_name (environment);
   g_autofree char *trash =
       g_strdup_printf ("trash/env-%s-%08x%08x", name, g_random_int (), g_random_int ());
-  if (renameat (AT_FDCWD, vf_environment_path (environment), vf_store_fd (store), trash) < 0)
-    return vf_error_errno (error, errno, "%s: cannot move to the trash",
-                           vf_environment_path (environment));
+  if (!move_to_trash (environment, trash, error))
+    return FALSE;
   gboolean gone =
       vf_trash_remove (store, trash + strlen ("trash/"), g_get_monotonic_time () + DELETE_USEC);
   if (out_left)

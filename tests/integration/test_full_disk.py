@@ -93,6 +93,10 @@ def test_over_quota(user_world, quota):
     world = user_world
     create(world, "proj")
     create(world, "other")
+    create(world, "large")
+    mount(world, "large", "large")
+    world.run("sh", "-c", "head -c 4M /dev/urandom > large/data")
+    world.venvfs("umount", "--remove", "large")
     place = mount(world, "proj")
     assert fill_up(quota / "filler", quota) == errno.EDQUOT
     assert prefix(world, place) == str(place)
@@ -103,6 +107,8 @@ def test_over_quota(user_world, quota):
         refused(world.venvfs(*verb, check=None), ": Disk quota exceeded")
     assert world.mounts() == [str(quota)] and not (world.project / "there").exists()
     assert world.venvfs("fsck", "--deep").status == 0
+    # What is deleted makes room for its own end.
+    world.venvfs("delete", "large")
     (quota / "filler").unlink()
     sync_disk(quota)
     assert prefix(world, mount(world, "proj")) == str(place)

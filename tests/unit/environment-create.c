@@ -1,8 +1,24 @@
+#include <errno.h>
+#include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "environment-fixture.h"
 #include "layers/trash.h"
+
+static guint n_refused; /* renames to come, for want of room */
+
+int
+renameat (int from_fd, const char *from, int to_fd, const char *to)
+{
+  if (n_refused > 0) {
+    n_refused--;
+    errno = EDQUOT;
+    return -1;
+  }
+  return (int)syscall (SYS_renameat2, from_fd, from, to_fd, to, 0);
+}
 
 static void
 count (const char *path, guint *inodes, guint64 *bytes)
@@ -120,6 +136,28 @@ test_delete (Fixture *fixture, gconstpointer user_data)
   vf_environment_free (new_environment (fixture, "proj"));
 }
 
+/* Emptied, it may make the room that is wanted; if not, it is as new. */
+static void
+test_no_room_to_delete (Fixture *fixture, gconstpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VfEnvironment) environment = new_environment (fixture, "proj");
+  fill_upper (fixture, 3);
+  n_refused = 2;
+  g_assert_false (vf_environment_delete (environment, NULL, &error));
+  g_assert_error (error, VF_SYSTEM_ERROR, EDQUOT);
+  g_clear_error (&error);
+  g_assert_cmpuint (store_count (fixture, "envs/proj/upper"), ==, 0);
+  g_autoptr (VfEnvironment) still = vf_environment_open (fixture->store, "proj", &error);
+  g_assert_no_error (error);
+
+  fill_upper (fixture, 3);
+  n_refused = 1;
+  vf_environment_delete (environment, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (store_count (fixture, "envs"), ==, 0);
+}
+
 static void
 test_a_large_upper_is_left (Fixture *fixture, gconstpointer user_data)
 {
@@ -144,6 +182,7 @@ main (int argc, char **argv)
   FIXTURE_TEST ("/environment-create/refusals", test_refusals);
   FIXTURE_TEST ("/environment-create/references-are-freshened", test_references_are_freshened);
   FIXTURE_TEST ("/environment-create/delete", test_delete);
+  FIXTURE_TEST ("/environment-create/no-room-to-delete", test_no_room_to_delete);
   FIXTURE_TEST ("/environment-create/a-large-upper-is-left", test_a_large_upper_is_left);
   return g_test_run ();
 }
