@@ -23,6 +23,7 @@
 
 #define PATH_MAX_BYTES    4095
 #define SEGMENT_MAX_BYTES 255
+#define SEGMENTS_MAX      128 /* each directory's whole path is held in memory, here and there */
 
 static const char *const scheme_names[] = {
     [VF_SCHEME_PURELIB] = "purelib", [VF_SCHEME_PLATLIB] = "platlib",
@@ -231,7 +232,7 @@ vf_package_check_path (const char *path, gsize length)
   if (length == 0 || length > PATH_MAX_BYTES)
     return FALSE;
   const char *end = path + length;
-  for (;;) {
+  for (guint n = 1; n <= SEGMENTS_MAX; n++) {
     const char *slash = memchr (path, '/', (gsize)(end - path));
     gsize segment = (gsize)((slash ? slash : end) - path);
     if (segment == 0 || segment > SEGMENT_MAX_BYTES || (segment == 1 && path[0] == '.') ||
@@ -241,6 +242,7 @@ vf_package_check_path (const char *path, gsize length)
       return TRUE;
     path = slash + 1;
   }
+  return FALSE;
 }
 
 static gboolean

@@ -76,8 +76,8 @@ gboolean vf_package_store (VfPackage *package, VfStore *store, GError **error);
 gboolean vf_package_put (VfPackage *package, VfObjectBatch *batch, GError **error);
 VfPackage *vf_package_load (VfStore *store, const VfDigest *digest, GError **error);
 
-/* Whether @path is what `path` above promises: relative, no empty, "." or ".." segment, segments of
- * at most 255 bytes, at most 4095 in all. */
+/* Whether @path is what `path` above promises: relative, no empty, "." or ".." segment, at most 128
+ * segments of at most 255 bytes, at most 4095 in all. */
 gboolean vf_package_check_path (const char *path, gsize length);
 /* Whether @name is a dotted Python name, "pkg.cli". */
 gboolean vf_package_check_dotted (const char *name, gsize length);

@@ -15,7 +15,8 @@ add_name (VfWheel *wheel, VfWheelItem *item, GError **error)
   if (!vf_package_check_path (entry->name, length))
     return vf_rules_break (
         &wheel->rules, VF_RULE_PATH_TRAVERSAL, error,
-        "%s: a path that is absolute, too long, or has an empty, . or .. segment", entry->name);
+        "%s: a path that is absolute, too long or too deep, or has an empty, . or .. segment",
+        entry->name);
   const VfWheelItem *first = g_hash_table_lookup (wheel->by_name, entry->name);
   if (!first) {
     g_hash_table_insert (wheel->by_name, (char *)entry->name, item);

@@ -48,7 +48,7 @@ static const VfWheelRule table[] = {
                                FALSE},
     [VF_RULE_PATH_TRAVERSAL] = {"path-traversal",
                                 "paths are relative, without empty, . or .. "
-                                "segments",
+                                "segments, and not too deep",
                                 FALSE},
     [VF_RULE_PATH_CONFLICT] = {"path-conflict",
                                "no two files want one place, no file a "

@@ -125,8 +125,10 @@ def names():
     yield Case("zip-type-file-directory", "zip-type", Wheel(extra_entries=[Entry("demo/x/", b"")]))
     for id, path in (("parent", "../evil.py"), ("inside", "demo/../../evil.py"), ("absolute", "/etc/evil"),
                      ("dot", "demo/./x.py"), ("double", "demo//x.py"), ("dots", ".."), ("prefix", f"{INFO}/../../x"),
-                     ("long", "demo/" + "x" * 256), ("data", f"{DATA}/data/../../../evil")):
+                     ("long", "demo/" + "x" * 256), ("deep", "a/" * 128 + "x"),
+                     ("data", f"{DATA}/data/../../../evil")):
         yield Case(f"path-traversal-{id}", "path-traversal", Wheel({INIT: b"", path: b"x"}))
+    yield Case("path-traversal-deepest", None, Wheel({INIT: b"", "a/" * 127 + "x": b"x"}))
 
 
 def data():
