@@ -14,6 +14,8 @@
 #define MAX_FILE_BYTES (16 * 1024 * 1024)
 #define MAX_DEPTH      32
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 struct VfRequirements {
   VfHasher *hasher;
   GHashTable *pinned; /* set of "name==version", or "name" for whichever version it has */
@@ -407,7 +409,8 @@ vf_requirements_add_file (VfRequirements *requirements, const char *path, GError
   feed_variables (requirements, text);
   requirements->changeable = requirements->changeable || strlen (text) != length; /* UTF-16 */
   requirements->depth++;
-  gboolean ok = add_lines (requirements, text, path, error);
+  const char *mark = g_str_has_prefix (text, BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : "";
+  gboolean ok = add_lines (requirements, text + strlen (mark), path, error);
   requirements->depth--;
   return ok;
 }

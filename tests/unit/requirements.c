@@ -116,6 +116,9 @@ test_includes (Fixture *fixture, gconstpointer data)
   put ("sub/pins.txt", "three==4");
   g_autofree char *after = key_of ("r.txt");
   g_assert_cmpstr (before, ==, again);
+  put ("marked.txt", "\xef\xbb\xbf-r sub/pins.txt\n");
+  g_autoptr (VfRequirements) marked = scan ("marked.txt");
+  g_assert_true (vf_requirements_pins (marked, "three", "4"));
   g_assert_cmpstr (before, !=, after);
 }
 
