@@ -22,9 +22,10 @@ struct VfPrefetch {
   VfLister *lister;     /* owned */
   VfLearning *learning; /* owned */
 
-  guint32 last;       /* the directory that was touched last; atomic */
-  guint32 last_group; /* its group; atomic */
-  guint32 probed;     /* the package in which the lister looks for what is not there; atomic */
+  guint32 last;           /* the directory that was touched last; atomic */
+  guint32 last_group;     /* its group; atomic */
+  gboolean tells_opening; /* this Python does, by vf_prefetch_opened(); atomic */
+  guint32 probed;         /* the package in which the lister looks for what is not there; atomic */
 
   /* Of the image's nodes. */
   VfBitSet touched; /* directories that were queued, and their groups */
@@ -113,7 +114,10 @@ void
 vf_prefetch_opened (VfPrefetch *prefetch, guint64 id)
 {
   VfImageNode node;
-  if (!prefetch || (id & VF_UPPER_BORN_BIT) || vf_image_find (prefetch->image, id, &node) < 0 ||
+  if (!prefetch)
+    return;
+  __atomic_store_n (&prefetch->tells_opening, TRUE, __ATOMIC_RELAXED);
+  if ((id & VF_UPPER_BORN_BIT) || vf_image_find (prefetch->image, id, &node) < 0 ||
       node.type != VF_NODE_FILE || !is_module (node.name) ||
       !vf_bit_set_has (&prefetch->touched, node.parent) ||
       vf_bit_set_add (&prefetch->opened, node.index))
@@ -276,19 +280,24 @@ list_ahead (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, gu
     list_directory (prefetch, lister, profile, next, TRUE);
 }
 
-/* An import has come to where extension modules were pushed: no READ will tell which it needs. */
+/* An import has come to a directory of which was pushed what it may need: no READ will tell what
+ * it does. */
 static void
-note_extensions (VfPrefetch *prefetch, guint32 directory)
+note_directory (VfPrefetch *prefetch, guint32 directory)
 {
   g_autoptr (GArray) ranges = g_array_new (FALSE, FALSE, sizeof (VfProfileRange));
+  guint32 group = vf_profile_group_of (prefetch->image, directory);
   VfImageNode cache, package, node;
-  if (vf_image_get (prefetch->image, directory, &cache) == 0 &&
-      vf_image_get (prefetch->image, cache.parent, &package) == 0)
+  if (vf_image_get (prefetch->image, directory, &cache) < 0 ||
+      vf_image_get (prefetch->image, cache.parent, &package) < 0)
+    return;
+  if (!__atomic_load_n (&prefetch->tells_opening, __ATOMIC_RELAXED))
+    add_modules (prefetch, &cache, is_module, ranges);
+  if (g_hash_table_remove (prefetch->foretold, GUINT_TO_POINTER (directory)))
     add_modules (prefetch, &package, is_extension, ranges);
   for (guint i = 0; i < ranges->len; i++)
     if (vf_image_get (prefetch->image, g_array_index (ranges, VfProfileRange, i).node, &node) == 0)
-      vf_learning_note (prefetch->learning, vf_profile_group_of (prefetch->image, directory), &node,
-                        0, node.size);
+      vf_learning_note (prefetch->learning, group, &node, 0, node.size);
 }
 
 static void
@@ -297,8 +306,7 @@ list_for (VfLister *lister, guint32 directory, gpointer user_data)
   VfPrefetch *prefetch = user_data;
   g_autoptr (VfProfile) profile = vf_learning_profile (prefetch->learning);
   list_directory (prefetch, lister, profile, directory, FALSE);
-  if (g_hash_table_remove (prefetch->foretold, GUINT_TO_POINTER (directory)))
-    note_extensions (prefetch, directory);
+  note_directory (prefetch, directory);
   if (!vf_lister_has_more (lister))
     list_ahead (prefetch, lister, profile, directory);
 }

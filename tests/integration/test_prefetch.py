@@ -214,6 +214,17 @@ def test_what_a_package_imports_is_there_ahead(world, imported):
     assert requests(world)["READ"] == before
 
 
+def test_who_opens_files_silently_teaches_too(world, imported):
+    """Python from 3.14 on does not ask whether a file is a terminal, and reads no page that was pushed. Where
+    its import comes to, all that was pushed is taken for needed; what was only foretold is not."""
+    place = mount(world, "proj")
+    trigger(world, cache_of(world, place, "second"))
+    world.venvfs("umount", place)
+    wait_for(lambda: profiles(world))
+    [profile] = profiles(world)
+    assert (profile.stat().st_size - 16) // 16 == 3
+
+
 @pytest.mark.parametrize("learnt", [False, True], ids=["unknown", "known"])
 def test_names_are_known_beforehand(world, imported, learnt):
     """Those of the package that an import has begun with; and of all that it will import, where that
