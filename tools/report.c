@@ -80,7 +80,7 @@ make_build_requirement (const VfReportItem *item, JsonObject *info)
 {
   const char *subdirectory = get_string (info, "subdirectory");
   JsonObject *vcs = get_object (info, "vcs_info");
-  if (get_object (info, "dir_info")) {
+  if (item->is_project) {
     g_autofree char *path = vf_report_local_path (item);
     return subdirectory && path ? g_build_filename (path, subdirectory, NULL)
                                 : g_steal_pointer (&path);
@@ -125,7 +125,8 @@ parse_item (JsonObject *entry)
     item->size = json_node_get_int (size);
   item->requested = get_boolean (entry, "requested");
   item->editable = get_boolean (get_object (info, "dir_info"), "editable");
-  item->is_wheel = !vcs && !get_object (info, "dir_info") && url_is_wheel (url);
+  item->is_project = get_object (info, "dir_info") != NULL;
+  item->is_wheel = !vcs && !item->is_project && url_is_wheel (url);
   read_hashes (item, get_object (info, "archive_info"));
   if (!item->is_wheel)
     item->build = make_build_requirement (item, info);

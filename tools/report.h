@@ -12,10 +12,11 @@ typedef struct {
   char *name, *version; /* as the metadata spells them; a lock's version may be "" */
   char *url;            /* where the archive or project is, credentials redacted */
   gboolean has_sha256;
-  VfDigest sha256;   /* of the archive */
-  char **hashes;     /* "sha256:hex", …; NULL-terminated */
-  gint64 size;       /* bytes the archive must have, or -1 */
-  gboolean is_wheel; /* the archive is a wheel */
+  VfDigest sha256;     /* of the archive */
+  char **hashes;       /* "sha256:hex", …; NULL-terminated */
+  gint64 size;         /* bytes the archive must have, or -1 */
+  gboolean is_wheel;   /* the archive is a wheel */
+  gboolean is_project; /* a directory, whose files may change */
   gboolean editable;
   gboolean requested;
   char *build; /* what `pip wheel` is to be given for it: a requirement, a path; NULL of a wheel */

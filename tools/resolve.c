@@ -253,6 +253,15 @@ pins_all (const VfRequirements *requirements, GPtrArray *packages)
   return TRUE;
 }
 
+static gboolean
+has_project (GPtrArray *items)
+{
+  for (guint i = 0; i < items->len; i++)
+    if (((VfReportItem *)items->pdata[i])->is_project)
+      return TRUE;
+  return FALSE;
+}
+
 /* What the caller asked for, apart from the seed: by pip or the lock, remembered if it may be. */
 static VfResolution *
 resolve_anew (const VfFetch *fetch, const VfRequest *request, const VfRequirements *requirements,
@@ -279,7 +288,7 @@ resolve_anew (const VfFetch *fetch, const VfRequest *request, const VfRequiremen
       vf_resolution_new (g_get_real_time () / G_USEC_PER_SEC, pinned);
   g_ptr_array_unref (resolution->packages);
   resolution->packages = packages;
-  if (!vf_requirements_changeable (requirements) &&
+  if (!vf_requirements_changeable (requirements) && !has_project (items) &&
       !vf_resolution_save (fetch->store, name, resolution, error))
     return NULL;
   return g_steal_pointer (&resolution);

@@ -201,6 +201,10 @@ def test_a_local_project_is_built_and_never_remembered(house):
     source = project(house)
     assert packages(created(house, "one", source))["source-dist"] == "1.0"
     assert created(house, "two", source)["remembered"] is False
+    house.write("pylock.toml", 'lock-version = "1.0"\n[[packages]]\nname = "source-dist"\n'
+                f'directory = {{ path = "{source}" }}\n')
+    assert packages(created(house, "three", "--lock", "pylock.toml"))["source-dist"]
+    assert created(house, "four", "--lock", "pylock.toml")["remembered"] is False
 
 
 @pytest.mark.slow
