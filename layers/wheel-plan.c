@@ -138,10 +138,21 @@ is_environments (const VfWheel *wheel, const VfWheelItem *item)
   return FALSE;
 }
 
+/* The set of the entry points' names; borrowed. */
+static GHashTable *
+entry_point_names (const VfWheel *wheel)
+{
+  const GArray *entry_points = wheel->package->entry_points;
+  GHashTable *names = g_hash_table_new (g_str_hash, g_str_equal);
+  for (guint i = 0; i < entry_points->len; i++)
+    g_hash_table_add (names, (char *)g_array_index (entry_points, VfEntryPoint, i).name);
+  return names;
+}
+
 /* pip leaves out a script that an entry point replaces, also under the names that old tools gave
  * the scripts that they generated. */
 static gboolean
-is_entry_point (const VfWheel *wheel, const char *name)
+is_entry_point (GHashTable *entry_points, const char *name)
 {
   static const char *const suffixes[] = {".exe", "-script.py", ".pya"};
   g_autofree char *stem = g_strdup (name);
@@ -151,11 +162,7 @@ is_entry_point (const VfWheel *wheel, const char *name)
       stem[strlen (stem) - strlen (suffixes[i])] = '\0';
       break;
     }
-  const GArray *entry_points = wheel->package->entry_points;
-  for (guint i = 0; i < entry_points->len; i++)
-    if (strcmp (g_array_index (entry_points, VfEntryPoint, i).name, stem) == 0)
-      return TRUE;
-  return FALSE;
+  return g_hash_table_contains (entry_points, stem);
 }
 
 /* --- Names that something else has --- */
@@ -193,7 +200,7 @@ check_dist_info (VfWheel *wheel, const VfWheelItem *item, GError **error)
 }
 
 static gboolean
-plan_item (VfWheel *wheel, VfWheelItem *item, GError **error)
+plan_item (VfWheel *wheel, VfWheelItem *item, GHashTable *entry_points, GError **error)
 {
   if (!find_scheme (wheel, item, error))
     return FALSE;
@@ -209,7 +216,7 @@ plan_item (VfWheel *wheel, VfWheelItem *item, GError **error)
                        "%s: a script that is not a regular file directly in scripts/",
                        item->entry->name))
     return FALSE;
-  item->installed = !is_entry_point (wheel, item->path);
+  item->installed = !is_entry_point (entry_points, item->path);
   return TRUE;
 }
 
@@ -319,8 +326,9 @@ check_places (VfWheel *wheel, Places *places, GError **error)
 gboolean
 vf_wheel_plan (VfWheel *wheel, GError **error)
 {
+  g_autoptr (GHashTable) entry_points = entry_point_names (wheel);
   for (gsize i = 0; i < wheel->n_items; i++)
-    if (!plan_item (wheel, &wheel->items[i], error))
+    if (!plan_item (wheel, &wheel->items[i], entry_points, error))
       return FALSE;
   Places places = {
       .files = g_hash_table_new (g_str_hash, g_str_equal),
