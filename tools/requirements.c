@@ -265,35 +265,28 @@ add_requirement (VfRequirements *requirements, const char *text)
     add_named (requirements, text);
 }
 
-/* The value of option @short_name or @long_name at the start of @line, or NULL. */
-static char *
-option_value (const char *line, const char *short_name, const char *long_name)
+/* The value of the option at @*word, if it is this one, else NULL; @*word moves on to a value that
+ * is a word of its own. @short_name may be NULL. */
+static const char *
+take_value (char ***word, const char *short_name, const char *long_name)
 {
-  const char *value = NULL;
-  if (g_str_has_prefix (line, long_name) && strchr (" \t=", line[strlen (long_name)]) &&
-      line[strlen (long_name)])
-    value = line + strlen (long_name) + 1;
-  else if (g_str_has_prefix (line, short_name) && line[1] != '-')
-    value = line + strlen (short_name);
-  if (!value)
-    return NULL;
-  g_autoptr (GString) unquoted = g_string_new (value + strspn (value, " \t="));
-  if (unquoted->len >= 2 && strchr ("'\"", unquoted->str[0]) &&
-      unquoted->str[unquoted->len - 1] == unquoted->str[0]) {
-    g_string_truncate (unquoted, unquoted->len - 1);
-    g_string_erase (unquoted, 0, 1);
-  }
-  return g_string_free (g_steal_pointer (&unquoted), FALSE);
+  const char *option = **word;
+  gsize length = strlen (long_name);
+  if (strncmp (option, long_name, length) == 0 && option[length] == '=')
+    return option + length + 1;
+  if (g_strcmp0 (option, short_name) == 0 || strcmp (option, long_name) == 0)
+    return (*word)[1] ? *++*word : NULL;
+  return short_name && g_str_has_prefix (option, short_name) ? option + strlen (short_name) : NULL;
 }
 
-/* @short_name "\n": there is none (no line holds one). */
-static void
-add_location_option (VfRequirements *requirements, const char *line, const char *short_name,
-                     const char *long_name)
+static gboolean
+take_location (VfRequirements *requirements, char ***word, const char *short_name,
+               const char *long_name)
 {
-  g_autofree char *value = option_value (line, short_name, long_name);
+  const char *value = take_value (word, short_name, long_name);
   if (value)
     g_ptr_array_add (requirements->locations, g_strdup_printf ("%s=%s", long_name, value));
+  return value != NULL;
 }
 
 static gboolean
@@ -309,31 +302,45 @@ add_included (VfRequirements *requirements, const char *value, const char *direc
   return vf_requirements_add_file (requirements, path, error);
 }
 
-/* One logical line: comment removed, continuations joined, blanks stripped, not empty. */
+/* The options of a line. */
+static gboolean
+add_options (VfRequirements *requirements, char **words, const char *file, guint number,
+             const char *directory, GError **error)
+{
+  for (char **word = words; *word; word++) {
+    const char *value;
+    if ((value = take_value (&word, "-r", "--requirement")) ||
+        (value = take_value (&word, "-c", "--constraint"))) {
+      if (!add_included (requirements, value, directory, error))
+        return FALSE;
+    } else if ((value = take_value (&word, "-e", "--editable"))) {
+      if (!requirements->editable)
+        requirements->editable = g_strdup_printf ("%s:%u: -e %s", file, number, value);
+      requirements->changeable = TRUE;
+    } else if ((value = take_value (&word, "-f", "--find-links"))) {
+      add_find_links (requirements, value, directory);
+    } else if (!take_location (requirements, &word, "-i", "--index-url") &&
+               !take_location (requirements, &word, NULL, "--extra-index-url")) {
+      take_location (requirements, &word, NULL, "--trusted-host");
+    }
+  }
+  return TRUE;
+}
+
+/* One logical line: comment removed, continuations joined, blanks stripped, not empty. What is
+ * quoted wrong is left for pip to refuse. */
 static gboolean
 add_line (VfRequirements *requirements, const char *text, const char *file, guint number,
           const char *directory, GError **error)
 {
   g_autofree char *line = expand_variables (text);
-  if (*line != '-') {
+  g_auto (GStrv) words = NULL;
+  if (*line != '-')
     add_requirement (requirements, line);
-    return TRUE;
-  }
-  g_autofree char *included = option_value (line, "-r", "--requirement");
-  if (!included)
-    included = option_value (line, "-c", "--constraint");
-  if (included)
-    return add_included (requirements, included, directory, error);
-  g_autofree char *editable = option_value (line, "-e", "--editable");
-  if (editable && !requirements->editable)
-    requirements->editable = g_strdup_printf ("%s:%u: -e %s", file, number, editable);
-  requirements->changeable = requirements->changeable || editable;
-  g_autofree char *links = option_value (line, "-f", "--find-links");
-  if (links)
-    add_find_links (requirements, links, directory);
-  add_location_option (requirements, line, "-i", "--index-url");
-  add_location_option (requirements, line, "\n", "--extra-index-url");
-  add_location_option (requirements, line, "\n", "--trusted-host");
+  else if (g_shell_parse_argv (line, NULL, &words, NULL))
+    return add_options (requirements, words, file, number, directory, error);
+  else
+    requirements->changeable = TRUE;
   return TRUE;
 }
 

@@ -122,6 +122,26 @@ test_includes (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (before, !=, after);
 }
 
+/* Several on a line, and quoted, as in a shell. */
+static void
+test_options (Fixture *fixture, gconstpointer data)
+{
+  put ("a.txt", "one==1\n");
+  put ("b c.txt", "two==2\n");
+  put ("r.txt",
+       "-ra.txt --pre -c 'b c.txt'\n"
+       "--no-binary :all: -i https://a/ --extra-index-url=https://b/ --trusted-host \"b\"\n"
+       "-f 'not closed\n");
+  g_autoptr (VfRequirements) requirements = scan ("r.txt");
+  g_assert_true (vf_requirements_pins (requirements, "one", "1"));
+  g_assert_true (vf_requirements_pins (requirements, "two", "2"));
+  GPtrArray *locations = vf_requirements_locations (requirements);
+  g_assert_cmpuint (locations->len, ==, 3);
+  g_assert_cmpstr (locations->pdata[0], ==, "--index-url=https://a/");
+  g_assert_cmpstr (locations->pdata[1], ==, "--extra-index-url=https://b/");
+  g_assert_cmpstr (locations->pdata[2], ==, "--trusted-host=b");
+}
+
 static void
 test_variables (Fixture *fixture, gconstpointer data)
 {
@@ -213,6 +233,7 @@ main (int argc, char *argv[])
       {"/requirements/pins", test_pins},
       {"/requirements/pins-of-a-version", test_pins_of_a_version},
       {"/requirements/includes", test_includes},
+      {"/requirements/options", test_options},
       {"/requirements/variables", test_variables},
       {"/requirements/local", test_local},
       {"/requirements/find-links", test_find_links},
