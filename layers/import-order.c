@@ -13,6 +13,7 @@
 #define ROOT_NAME    "site-packages"
 #define MODULE_BYTES (1 << 20) /* larger ones are data, which imports nothing */
 #define MODULES_MAX  100000    /* that are followed: nothing is endless */
+#define LEVELS_MAX   16        /* of packages in packages, likewise */
 
 struct VfImportOrder {
   VfStore *store;  /* borrowed */
@@ -62,8 +63,8 @@ find_directory (VfImage *image, guint32 parent, const char *name, gsize length, 
   return TRUE;
 }
 
-/* The compiled module @name of the package @package; FALSE if there is none. */
-static gboolean
+/* The compiled module @name of the package @package, if there is one. */
+static void
 add_module (const Scan *scan, guint32 package, const char *name, gsize length)
 {
   VfImage *image = scan->order->image;
@@ -71,16 +72,14 @@ add_module (const Scan *scan, guint32 package, const char *name, gsize length)
   guint32 cache;
   VfImageNode node;
   gsize suffix_length = strlen (scan->suffix);
-  if (length + suffix_length > NAME_MAX ||
+  if (length + suffix_length > NAME_MAX || scan->found->len == MODULES_MAX ||
       !find_directory (image, package, CACHE_NAME, strlen (CACHE_NAME), &cache))
-    return FALSE;
+    return;
   memcpy (file, name, length);
   memcpy (file + length, scan->suffix, suffix_length);
-  if (vf_image_lookup (image, cache, file, length + suffix_length, &node) < 0 ||
-      node.type != VF_NODE_FILE)
-    return FALSE;
-  g_array_append_val (scan->found, node.index);
-  return TRUE;
+  if (vf_image_lookup (image, cache, file, length + suffix_length, &node) == 0 &&
+      node.type == VF_NODE_FILE)
+    g_array_append_val (scan->found, node.index);
 }
 
 /* A module or a package; of that, its own module. TRUE if it is a package, which is left in
@@ -126,9 +125,10 @@ scan_import (const char *name, gsize length, gboolean is_from, gpointer user_dat
   g_array_set_size (scan->packages, 0);
   VfImageNode node;
   guint32 at = scan->package;
-  while (vf_image_get (scan->order->image, at, &node) == 0 && node.id != VF_IMAGE_ROOT_ID) {
+  for (guint level = 0; level < LEVELS_MAX && vf_image_get (scan->order->image, at, &node) == 0;
+       level++) {
     add_dotted (scan, at, name, length);
-    if (strcmp (node.name, ROOT_NAME) == 0)
+    if (strcmp (node.name, ROOT_NAME) == 0 || node.id == VF_IMAGE_ROOT_ID)
       break;
     at = node.parent;
   }
