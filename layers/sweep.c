@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "layers/error.h"
+#include "layers/io.h"
 #include "layers/reach.h"
 #include "layers/trash.h"
 
@@ -77,16 +78,20 @@ sync_all (Sweep *sweep, GError **error)
   return TRUE;
 }
 
+/* To @trash; where there is no room for that, as on btrfs over its quota, whoever is alone here
+ * does without. Absent is success. */
 static gboolean
-make_trash (Sweep *sweep, GError **error)
+move_away (Sweep *sweep, const char *relative, const char *trash, GError **error)
 {
-  if (sweep->made_trash)
+  int fd = vf_store_fd (sweep->store);
+  if (!sweep->made_trash)
+    sweep->made_trash = mkdirat (fd, sweep->trash, 0700) == 0 || errno == EEXIST;
+  if (sweep->made_trash && (renameat (fd, relative, fd, trash) == 0 || errno == ENOENT))
     return TRUE;
-  if (mkdirat (vf_store_fd (sweep->store), sweep->trash, 0700) < 0 && errno != EEXIST)
-    return vf_error_errno (error, errno, "%s/%s: cannot make", vf_store_path (sweep->store),
-                           sweep->trash);
-  sweep->made_trash = TRUE;
-  return TRUE;
+  if ((errno == EDQUOT || errno == ENOSPC) && sweep->since == 0)
+    return vf_remove_tree (fd, relative, relative, error);
+  return vf_error_errno (error, errno, "%s/%s: cannot move to %s", vf_store_path (sweep->store),
+                         relative, sweep->trash);
 }
 
 /* Beside writers: whether one has freshened it in the meantime. */
@@ -122,14 +127,10 @@ take (Sweep *sweep, const char *relative, const struct stat *st, gboolean *out_t
   if (sweep->since != 0 && st->st_mtime > sweep->since)
     return TRUE;
   if (!sweep->dry_run) {
-    int fd = vf_store_fd (sweep->store);
     g_autofree char *name = g_strdelimit (g_strdup (relative), "/", ':');
     g_autofree char *trash = g_build_filename (sweep->trash, name, NULL);
-    if (!make_trash (sweep, error))
+    if (!move_away (sweep, relative, trash, error))
       return FALSE;
-    if (renameat (fd, relative, fd, trash) < 0)
-      return errno == ENOENT || vf_error_errno (error, errno, "%s/%s: cannot move to the trash",
-                                                vf_store_path (sweep->store), relative);
     if (was_freshened (sweep, trash))
       return put_back (sweep->store, trash, relative, error);
   }
@@ -230,7 +231,8 @@ sweep_folder (Sweep *sweep, const char *folder, const Kind *kind, guint64 *count
   if (!vf_folder_foreach (sweep->store, folder, sweep_index, sweep, error))
     return FALSE;
   return !sweep->moved || sweep->dry_run ||
-         (sync_folder (sweep, sweep->trash, error) && sync_folder (sweep, folder, error));
+         ((!sweep->made_trash || sync_folder (sweep, sweep->trash, error)) &&
+          sync_folder (sweep, folder, error));
 }
 
 static gboolean

@@ -1,12 +1,38 @@
 #include "layers/sweep.h"
 
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 
 #include "layers/lease.h"
 #include "layers/marks.h"
 #include "layers/trash.h"
 #include "world-fixture.h"
+
+static guint n_refused; /* calls to come that would need room for a name in the trash */
+
+static gboolean
+is_refused (const char *path)
+{
+  if (n_refused == 0 || !g_str_has_prefix (path, "trash/"))
+    return FALSE;
+  n_refused--;
+  errno = EDQUOT;
+  return TRUE;
+}
+
+int
+mkdirat (int dir_fd, const char *name, mode_t mode)
+{
+  return is_refused (name) ? -1 : (int)syscall (SYS_mkdirat, dir_fd, name, mode);
+}
+
+int
+renameat (int from_fd, const char *from, int to_fd, const char *to)
+{
+  return is_refused (to) ? -1 : (int)syscall (SYS_renameat2, from_fd, from, to_fd, to, 0);
+}
 
 static VfSweepResult
 sweep (Fixture *fixture, gboolean dry_run)
@@ -87,6 +113,28 @@ test_what_a_deleted_environment_had (Fixture *fixture, gconstpointer user_data)
   g_assert_true (has_object (fixture, "stays 3 compiled"));
   g_assert_cmpuint (store_count (fixture, "trash"), ==, 0);
   g_assert_cmpuint (sweep (fixture, FALSE).bytes, ==, 0);
+}
+
+/* As on btrfs over its quota, until what went has made room. */
+static void
+test_no_room_for_the_trash (Fixture *fixture, gconstpointer user_data)
+{
+  const guint refusals[] = {1, 2, G_MAXUINT};
+  g_autoptr (VfEnvironment) stays = world_environment (fixture, "stays", 4);
+  for (gsize i = 0; i < G_N_ELEMENTS (refusals); i++) {
+    g_autoptr (VfEnvironment) goes = world_environment (fixture, "goes", 3);
+    world_delete (goes);
+    VfSweepResult dry = sweep (fixture, TRUE);
+    guint64 before = used (fixture->path);
+    n_refused = refusals[i];
+    VfSweepResult result = sweep (fixture, FALSE);
+    n_refused = 0;
+    g_assert_cmpmem (&result, sizeof result, &dry, sizeof dry);
+    g_assert_cmpuint (before - used (fixture->path), ==, result.bytes);
+    g_assert_false (has_object (fixture, "goes residue"));
+    g_assert_true (has_object (fixture, "shared"));
+    g_assert_cmpuint (store_count (fixture, "trash"), ==, 0);
+  }
 }
 
 static void
@@ -276,6 +324,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   FIXTURE_TEST ("/sweep/nothing-to-do", test_nothing_to_do);
   FIXTURE_TEST ("/sweep/what-a-deleted-environment-had", test_what_a_deleted_environment_had);
+  FIXTURE_TEST ("/sweep/no-room-for-the-trash", test_no_room_for_the_trash);
   FIXTURE_TEST ("/sweep/upper-marks-are-roots", test_upper_marks_are_roots);
   FIXTURE_TEST ("/sweep/leases-are-roots-while-held", test_leases_are_roots_while_held);
   FIXTURE_TEST ("/sweep/what-is-left-behind", test_what_is_left_behind);
