@@ -142,7 +142,7 @@ gboolean
 vf_lister_has_more (VfLister *lister)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lister->lock);
-  return lister->numbers->len > 0;
+  return lister->stop || lister->numbers->len > 0;
 }
 
 void

@@ -28,7 +28,7 @@ VfLister *vf_lister_new (int parent_fd, const char *mount_name, int other_fd, Vf
 void vf_lister_free (VfLister *lister);
 
 void vf_lister_queue (VfLister *lister, guint32 number);
-/* Whether something waits. */
+/* Whether something else is to be done: what was queued, or to stop. */
 gboolean vf_lister_has_more (VfLister *lister);
 /* Starts the thread, or its time without work anew. */
 void vf_lister_wake (VfLister *lister);
