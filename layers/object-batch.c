@@ -45,7 +45,7 @@ struct VfObjectBatch {
   VfStore *store;  /* owned reference */
   VfStoreTmp *tmp; /* owned */
   GMutex lock;
-  GHashTable *known;  /* lock: set of VfDigest, owned: written here or found in the store */
+  GHashTable *known;  /* lock: owned VfDigest → length: written here or found in the store */
   GArray *written;    /* lock: VfDigest of what waits here */
   GPtrArray *indexes; /* lock: Index */
   Place places[256];  /* lock: by first byte */
@@ -107,18 +107,27 @@ in_store (VfObjectBatch *batch, const VfDigest *digest, gsize length)
   return vf_store_reuse_stat (batch->store, path, &st) && (guint64)st.st_size == length;
 }
 
+/* Locked. FALSE if it was known already. */
+static gboolean
+add_known (VfObjectBatch *batch, const VfDigest *digest, gsize length)
+{
+  return g_hash_table_insert (batch->known, g_memdup2 (digest, sizeof *digest),
+                              GSIZE_TO_POINTER (length));
+}
+
 gboolean
 vf_object_batch_use (VfObjectBatch *batch, const VfDigest *digest, gsize length)
 {
+  gpointer known_length;
   g_mutex_lock (&batch->lock);
-  gboolean known = g_hash_table_contains (batch->known, digest);
+  gboolean known = g_hash_table_lookup_extended (batch->known, digest, NULL, &known_length);
   g_mutex_unlock (&batch->lock);
   if (known)
-    return TRUE;
+    return GPOINTER_TO_SIZE (known_length) == length;
   if (!in_store (batch, digest, length))
     return FALSE;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&batch->lock);
-  g_hash_table_add (batch->known, g_memdup2 (digest, sizeof *digest));
+  add_known (batch, digest, length);
   return TRUE;
 }
 
@@ -158,7 +167,7 @@ claim (VfObjectBatch *batch, const VfDigest *digest, gsize length, gboolean *out
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&batch->lock);
   if (!stored && !find_place (batch, digest->bytes[0], error))
     return FALSE;
-  if (!g_hash_table_add (batch->known, g_memdup2 (digest, sizeof *digest)) || stored)
+  if (!add_known (batch, digest, length) || stored)
     return TRUE;
   g_array_append_val (batch->written, *digest);
   *out_mine = TRUE;

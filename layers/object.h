@@ -35,7 +35,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfObjectBatch, vf_object_batch_free)
  * store or in the batch) cost no write. @out_new_bytes (optional): bytes written, 0 when known. */
 gboolean vf_object_batch_add (VfObjectBatch *batch, const VfDigest *digest, const void *data,
                               gsize length, guint64 *out_new_bytes, GError **error);
-/* TRUE if the store or the batch has that content already; it is then freshened, as if added. */
+/* TRUE if the store or the batch has that content, of @length bytes, already; it is then freshened,
+ * as if added. */
 gboolean vf_object_batch_use (VfObjectBatch *batch, const VfDigest *digest, gsize length);
 /* Large contents: a temporary file of @length bytes mapped writable, to be filled and handed to
  * vf_object_batch_add_map(), which takes it over (also on failure). */

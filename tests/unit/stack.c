@@ -223,6 +223,7 @@ static void
 test_stubs (Fixture *fixture, gconstpointer data)
 {
   put (fixture, "low/file", "content\n", 0644);
+  put (fixture, "low/all-of-it", "content\n", 0644);
   g_autoptr (VfImage) image = build_image (fixture, "low");
   VfImageNode node;
   g_assert_cmpint (vf_image_lookup_path (image, "file", &node), ==, 0);
