@@ -150,15 +150,16 @@ add_large (Stack *stack, const Entry *entry, int fd, goffset offset, VfDigest *o
   gsize size = (gsize)entry->st.st_size;
   g_autoptr (VfHasher) hasher = vf_hasher_new ();
   g_autoptr (VfObjectMap) map = vf_object_batch_map (stack->batch, size, error);
+  g_autofree char *what = g_build_filename (stack->roots[entry->root], entry->path, NULL);
   if (!map) {
-    g_prefix_error (error, "%s/%s: ", stack->roots[entry->root], entry->path);
+    g_prefix_error (error, "%s: ", what);
     return FALSE;
   }
   char *data = vf_object_map_data (map);
   for (gsize done = 0; done < size;) {
     gsize step = MIN (size - done, STEP_BYTES);
     if (!vf_stop_check (stack->is_to_stop, stack->roots[0], error) ||
-        !vf_read_all (fd, data + done, step, offset + (goffset)done, entry->path, error))
+        !vf_read_all (fd, data + done, step, offset + (goffset)done, what, error))
       return FALSE;
     vf_hasher_update (hasher, data + done, step);
     done += step;
@@ -174,8 +175,9 @@ add_bytes (Stack *stack, const Entry *entry, int fd, goffset offset, VfDigest *o
   gsize size = (gsize)entry->st.st_size;
   if (size > SMALL_BYTES)
     return add_large (stack, entry, fd, offset, out_digest, error);
+  g_autofree char *what = g_build_filename (stack->roots[entry->root], entry->path, NULL);
   g_autofree char *data = g_malloc (size + 1);
-  if (!vf_read_all (fd, data, size, offset, entry->path, error))
+  if (!vf_read_all (fd, data, size, offset, what, error))
     return FALSE;
   vf_digest_of (data, size, out_digest);
   return vf_object_batch_add (stack->batch, out_digest, data, size, NULL, error);

@@ -255,6 +255,22 @@ test_what_is_left_out (Fixture *fixture, gconstpointer data)
 }
 
 /* Between two files, and in the middle of a large one. */
+/* Files of sysfs say that they are larger than they are. */
+static void
+test_what_cannot_be_read (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VfStoreWrite) write = vf_store_begin_write (fixture->store, NULL);
+  const char *const roots[] = {"/sys/class/net/lo", NULL};
+  VfDigest id;
+  if (!g_file_test ("/sys/class/net/lo/addr_assign_type", G_FILE_TEST_IS_REGULAR)) {
+    g_test_skip ("no sysfs");
+    return;
+  }
+  g_assert_false (vf_stack_build (fixture->store, roots, NULL, NULL, &id, &error));
+  g_assert_cmpstr (error->message, ==, "/sys/class/net/lo/addr_assign_type: ends too early");
+}
+
 static void
 test_interrupted (Fixture *fixture, gconstpointer data)
 {
@@ -337,6 +353,7 @@ main (int argc, char **argv)
   FIXTURE_TEST ("/stack/elsewhere", test_what_is_stored_elsewhere);
   FIXTURE_TEST ("/stack/stubs", test_stubs);
   FIXTURE_TEST ("/stack/left-out", test_what_is_left_out);
+  FIXTURE_TEST ("/stack/what-cannot-be-read", test_what_cannot_be_read);
   FIXTURE_TEST ("/stack/interrupted", test_interrupted);
   FIXTURE_TEST ("/stack/too-large", test_too_large);
   FIXTURE_TEST ("/stack/deep", test_deep);
