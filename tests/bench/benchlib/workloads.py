@@ -11,6 +11,7 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 MiB = 1 << 20
@@ -153,11 +154,8 @@ def large_writes_synced(root):
     return write_large(root, True)
 
 
-N_FILES = 3000
-
-
-def files_of(place, name):
-    return [os.path.join(place, f"{name}-{i}") for i in range(N_FILES)]
+def files_of(place):
+    return [os.path.join(place, f"file-{i}") for i in range(3000)]
 
 
 def create_files(paths):
@@ -166,20 +164,22 @@ def create_files(paths):
             file.write(b"x" * 1000)
 
 
-def with_files(root, operation, name="file"):
-    """@operation on the paths by that @name, after the files were made."""
-    place = scratch(root)
-    create_files(files_of(place, "file"))
-    seconds = timed(operation, files_of(place, name))
-    shutil.rmtree(place)
-    return seconds
-
-
 @workload
 def create(root):
-    """As many again. For the first, ext4 looks long: it passes by the inodes that were freed lately, one by one,
-    and others have just removed theirs."""
-    return with_files(root, create_files, "another")
+    """What was created stays until another workload begins: ext4 passes by each inode that was freed in the last
+    minutes, one by one, and all would be measured by that."""
+    place = os.path.join(root, "bench")
+    os.makedirs(place, exist_ok=True)
+    return timed(create_files, files_of(tempfile.mkdtemp(dir=place)))
+
+
+def with_files(root, operation):
+    place = scratch(root)
+    paths = files_of(place)
+    create_files(paths)
+    seconds = timed(operation, paths)
+    shutil.rmtree(place)
+    return seconds
 
 
 @workload
