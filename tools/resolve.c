@@ -104,6 +104,24 @@ add_index (VfRequirements *requirements, const VfInterpreter *interpreter,
   add_configuration_files (requirements, interpreter);
 }
 
+static gboolean
+asks_for_packages (const VfRequest *request)
+{
+  return (request->packages && request->packages[0]) || (request->files && request->files[0]) ||
+         request->lock;
+}
+
+/* The files that an environment variable of pip's names. */
+static gboolean
+add_files_of (VfRequirements *requirements, const char *variable, GError **error)
+{
+  g_auto (GStrv) paths = g_strsplit_set (g_getenv (variable) ?: "", " \t\n", -1);
+  for (gsize i = 0; paths[i]; i++)
+    if (*paths[i] && !vf_requirements_add_file (requirements, paths[i], error))
+      return FALSE;
+  return TRUE;
+}
+
 static VfRequirements *
 scan_request (const VfInterpreter *interpreter, const VfRequest *request, GError **error)
 {
@@ -118,6 +136,10 @@ scan_request (const VfInterpreter *interpreter, const VfRequest *request, GError
   for (gsize i = 0; request->constraints && request->constraints[i]; i++)
     if (!vf_requirements_add_file (requirements, request->constraints[i], error))
       return NULL;
+  if (asks_for_packages (request) && !request->lock &&
+      (!add_files_of (requirements, "PIP_REQUIREMENT", error) ||
+       !add_files_of (requirements, "PIP_CONSTRAINT", error)))
+    return NULL;
   if (request->lock) {
     g_autofree char *path = g_canonicalize_filename (request->lock, NULL);
     vf_requirements_add_text (requirements, "lock", path);
@@ -332,13 +354,6 @@ add_seed (GPtrArray *packages, GPtrArray *seed)
       g_ptr_array_add (packages, vf_resolved_new (one->name, one->version, &one->wheel,
                                                   &one->package, one->requested, one->direct_url));
   }
-}
-
-static gboolean
-asks_for_packages (const VfRequest *request)
-{
-  return (request->packages && request->packages[0]) || (request->files && request->files[0]) ||
-         request->lock;
 }
 
 /* One resolution in progress. */

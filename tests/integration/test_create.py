@@ -126,12 +126,15 @@ def test_how_pip_goes_about_it_is_no_input(house):
     assert created(house, "two", "lib==2.0")["remembered"] is True
 
 
-@pytest.mark.parametrize("change", first_quick(["requirement", "included file", "variable", "wheelhouse", "option"]))
+@pytest.mark.parametrize("change", first_quick(["requirement", "included file", "variable", "file of a variable",
+                                                   "wheelhouse", "option"]))
 @pytest.mark.slow
 def test_any_input_makes_another_question(house, change):
     house.write("requirements.txt", "-r base.txt\napp\n")
     house.write("base.txt", "lib\n")
     args = ["-r", "requirements.txt"]
+    if change == "file of a variable":
+        house.environment["PIP_CONSTRAINT"] = str(house.write("constraints.txt", "lib==2.0\n"))
     created(house, "one", *args)
     if change == "requirement":
         house.write("requirements.txt", "-r base.txt\napp\nmy-tool\n")
@@ -139,13 +142,16 @@ def test_any_input_makes_another_question(house, change):
         house.write("base.txt", "lib<2\n")
     if change == "variable":
         house.environment["PIP_CONSTRAINT"] = str(house.write("constraints.txt", "lib==1.0\n"))
+    if change == "file of a variable":
+        house.write("constraints.txt", "lib==1.0\n")
     if change == "wheelhouse":
         write_wheel(house.wheelhouse, "lib", "3.0")
     if change == "option":
         args += ["--pre"]
     result = created(house, "two", *args)
     assert result["remembered"] is False
-    expected = {"included file": "1.0", "variable": "1.0", "wheelhouse": "3.0"}.get(change, "2.0")
+    expected = {"included file": "1.0", "variable": "1.0", "file of a variable": "1.0",
+                "wheelhouse": "3.0"}.get(change, "2.0")
     assert packages(result)["lib"] == expected
 
 
