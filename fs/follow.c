@@ -7,11 +7,10 @@
 #include <unistd.h>
 
 #include "fs/operations.h"
-#include "layers/io.h"
 
 struct VfFollow {
   VfSession *session;
-  int parent_fd; /* -1: the mount point is where it was said to be */
+  int parent_fd; /* borrowed; -1: the mount point is where it was said to be */
   char *mount_name;
   GMutex lock;
   char *last;          /* the last path that was found; [lock] */
@@ -38,7 +37,6 @@ vf_follow_free (VfFollow *follow)
     return;
   if (follow->notifier)
     g_thread_join (follow->notifier);
-  vf_fd_clear (&follow->parent_fd);
   g_free (follow->last);
   g_free (follow->mount_name);
   g_mutex_clear (&follow->lock);

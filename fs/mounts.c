@@ -134,8 +134,8 @@ mount_open_session (Mount *mount, GError **error)
   vf_fd_clear (&request->environment_fd);
   vf_fd_clear (&request->work_fd);
   g_autofree char *name = g_path_get_basename (request->mount_point);
-  mount->session =
-      vf_session_new (overlay, vf_fd_steal (&request->fuse_fd), request->parent_fd, name, error);
+  mount->session = vf_session_new (overlay, vf_fd_steal (&request->fuse_fd),
+                                   vf_fd_steal (&request->parent_fd), name, error);
   return mount->session != NULL;
 }
 

@@ -16,6 +16,7 @@ typedef struct VfPusher VfPusher;
 struct VfSession {
   VfOverlay *overlay;                 /* owned; constant as all below */
   struct fuse_session *fuse;          /* owned, with the descriptor */
+  int parent_fd;                      /* owned; or -1 */
   VfFollow *follow;                   /* owned */
   VfPusher *pusher;                   /* owned; NULL: nothing is ever pushed */
   VfPrefetch *prefetch;               /* owned; NULL along with the pusher */
@@ -69,7 +70,7 @@ gboolean vf_kernel_can_expire (const struct fuse_conn_info *connection);
 
 /* ---- follow.c: views follow the mount point when the project directory is moved */
 
-/* Takes over @parent_fd. */
+/* @parent_fd: borrowed. */
 VfFollow *vf_follow_new (VfSession *session, int parent_fd, const char *mount_name);
 void vf_follow_free (VfFollow *follow);
 /* Where the mount is now; owned by the caller. */

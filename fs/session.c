@@ -121,6 +121,7 @@ vf_session_new (VfOverlay *overlay, int fuse_fd, int parent_fd, const char *moun
 {
   VfSession *session = g_new0 (VfSession, 1);
   session->overlay = overlay;
+  session->parent_fd = parent_fd;
   session->follow = vf_follow_new (session, parent_fd, mount_name);
   if (parent_fd >= 0 && g_strcmp0 (g_getenv ("VENVFS_PREFETCH"), "0") != 0) {
     session->pusher = vf_pusher_new (session);
@@ -153,6 +154,7 @@ vf_session_free (VfSession *session)
   vf_prefetch_free (session->prefetch);
   vf_pusher_free (session->pusher);
   vf_overlay_free (session->overlay);
+  vf_fd_clear (&session->parent_fd);
   g_free (session);
 }
 

@@ -16,7 +16,8 @@ vf_fd_clear (int *fd)
   if (*fd < 0)
     return;
   int saved_errno = errno;
-  close (*fd);
+  if (close (*fd) < 0 && errno == EBADF)
+    g_critical ("descriptor %d was closed before by somebody else", *fd);
   errno = saved_errno;
   *fd = -1;
 }

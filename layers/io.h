@@ -10,7 +10,8 @@
 
 G_BEGIN_DECLS
 
-/* A descriptor closed at the end of its scope; errno is kept. */
+/* A descriptor closed at the end of its scope; errno is kept. It must be open: with two owners, the
+ * second may close what another thread has opened meanwhile. */
 #define VF_AUTOFD __attribute__ ((cleanup (vf_fd_clear))) int
 void vf_fd_clear (int *fd);
 static inline int

@@ -59,6 +59,17 @@ test_descriptors (Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_closed_twice (Fixture *fixture, gconstpointer data)
+{
+  int fd = open (fixture->path, O_RDONLY | O_CLOEXEC), copy = fd;
+  vf_fd_clear (&fd);
+  g_test_expect_message ("venvfs-layers", G_LOG_LEVEL_CRITICAL, "descriptor * was closed before*");
+  vf_fd_clear (&copy);
+  g_test_assert_expected_messages ();
+  g_assert_cmpint (copy, ==, -1);
+}
+
+static void
 test_short_counts (Fixture *fixture, gconstpointer data)
 {
   /* A pipe takes 64 KiB at a time: the write must go on where it stopped. */
@@ -316,6 +327,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, func) g_test_add (name, Fixture, NULL, set_up, func, tear_down)
   ADD ("/io/descriptors", test_descriptors);
+  ADD ("/io/closed-twice", test_closed_twice);
   ADD ("/io/short-counts", test_short_counts);
   ADD ("/io/write-error", test_write_error);
   ADD ("/io/read", test_read);
