@@ -36,6 +36,8 @@ mount_one (VfInvocation *invocation, VfStore *store, VfEnvironment *environment,
   g_autofree char *path = NULL;
   if (!vf_mounting_mount (store, environment, where, &options, &path, error))
     return FALSE;
+  if (option_all)
+    invocation->interrupted = "interrupted; venvfs mount --all mounts the others";
   vf_borrowed_mount_disown (store, environment);
   g_autofree char *state = vf_base_python_state (store, environment);
   vf_base_python_warn (output, environment, state);
@@ -72,8 +74,10 @@ mount_all (VfInvocation *invocation, VfStore *store, GError **error)
   if (names == NULL)
     return FALSE;
   guint n_failed = 0;
-  for (char **name = names; *name != NULL && vf_interrupt_check (error); name++) {
+  for (char **name = names; *name != NULL; name++) {
     g_autoptr (GError) cause = NULL;
+    if (!vf_interrupt_check (error))
+      return FALSE;
     g_autoptr (VfEnvironment) environment = vf_environment_open (store, *name, &cause);
     const char *where = environment != NULL ? vf_environment_mount_point (environment) : NULL;
     gboolean wanted = where != NULL && vf_environment_mount_record (environment)->wanted;
@@ -85,11 +89,13 @@ mount_all (VfInvocation *invocation, VfStore *store, GError **error)
         (!wanted || (check_project (*name, where, &cause) &&
                      mount_one (invocation, store, environment, where, &cause))))
       continue;
+    if (vf_interrupted ()) {
+      g_propagate_error (error, g_steal_pointer (&cause));
+      return FALSE;
+    }
     vf_output_warning (invocation->output, "%s", cause->message);
     n_failed++;
   }
-  if (vf_interrupted ())
-    return FALSE;
   return n_failed == 0 || vf_error_set (error, VF_ERROR_FAILED,
                                         "%u of the environments could not be mounted", n_failed);
 }

@@ -67,6 +67,7 @@ unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry 
   gboolean dead = vf_fuse_is_dead (entry->path);
   if (!vf_mounting_unmount (entry->path, entry->device, option_force || dead, error))
     return FALSE;
+  invocation->interrupted = "interrupted; what was not unmounted is still mounted";
   g_autoptr (GPtrArray) table = vf_mountinfo_read (error);
   if (table == NULL)
     return FALSE;
@@ -146,16 +147,20 @@ unmount_all (VfInvocation *invocation, VfStore *store, GError **error)
   if (mounted == NULL)
     return FALSE;
   guint n_failed = 0;
-  for (guint i = mounted->table->len; i-- > 0 && vf_interrupt_check (error);) {
+  for (guint i = mounted->table->len; i-- > 0;) {
     const VfMountEntry *entry = g_ptr_array_index (mounted->table, i);
     g_autoptr (GError) cause = NULL;
+    if (!vf_interrupt_check (error))
+      return FALSE;
     if (!is_own (mounted, entry) || unmount_entry (invocation, mounted, entry, store, &cause))
       continue;
+    if (vf_interrupted ()) {
+      g_propagate_error (error, g_steal_pointer (&cause));
+      return FALSE;
+    }
     vf_output_warning (invocation->output, "%s", cause->message);
     n_failed++;
   }
-  if (vf_interrupted ())
-    return FALSE;
   return n_failed == 0 || vf_error_set (error, VF_ERROR_BUSY,
                                         "%u of the environments could not be unmounted", n_failed);
 }

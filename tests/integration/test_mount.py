@@ -1,5 +1,6 @@
 """Mounting, unmounting and finding again, as root and as an ordinary user."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -249,6 +250,24 @@ def test_mount_all(any_world):
     assert sorted(line.split()[1] for line in said) == ["one", "three"]
     assert {state for state, _ in states(world).values()} == {"mounted", "unmounted"}
     assert world.venvfs("mount", "--all").out == ""
+
+
+def test_mount_all_interrupted(world):
+    """Ctrl-C while one waits for its turn at its place: what is mounted stays, and one line says so."""
+    for name in ("one", "two"):
+        create(world, name)
+        mount(world, name, name)
+    world.venvfs("umount", "--all")
+    other = os.open(world.project / "two", os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    process = world.popen(world.executable, "mount", "--all", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: "device=" in (world.store / "envs" / "one" / "mount.ini").read_text())
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    os.close(other)
+    assert (process.returncode, err) == (130, "venvfs: interrupted; venvfs mount --all mounts the others\n")
+    assert out.startswith("Mounted one at ") and out.count("\n") == 1
+    assert world.venvfs("mount", "--all").out.startswith("Mounted two at ")
 
 
 def test_mount_all_goes_on_after_a_failure(world):
