@@ -189,10 +189,11 @@ take_zip64 (const guint8 *field, gsize length, VfZipSizes *sizes, gboolean local
 
 gboolean
 vf_zip_parse_extra (const guint8 *extra, gsize length, VfZipSizes *sizes, gboolean local,
-                    VfZipExtra *out_extra)
+                    gboolean *out_zip64)
 {
   gboolean saturated = sizes->size == G_MAXUINT32 || sizes->compressed == G_MAXUINT32 ||
                        (!local && sizes->offset == G_MAXUINT32);
+  *out_zip64 = FALSE;
   while (length >= 4) {
     guint16 id = vf_get_u16 (extra), size = vf_get_u16 (extra + 2);
     if (size > length - 4)
@@ -200,14 +201,14 @@ vf_zip_parse_extra (const guint8 *extra, gsize length, VfZipSizes *sizes, gboole
     if (id == EXTRA_UNICODE_PATH)
       return FALSE;
     if (id == EXTRA_ZIP64) {
-      if (out_extra->has_zip64 || !take_zip64 (extra + 4, size, sizes, local))
+      if (*out_zip64 || !take_zip64 (extra + 4, size, sizes, local))
         return FALSE;
-      out_extra->has_zip64 = TRUE;
+      *out_zip64 = TRUE;
     }
     extra += 4 + size;
     length -= 4 + (gsize)size;
   }
-  return length == 0 && (out_extra->has_zip64 || !saturated);
+  return length == 0 && (*out_zip64 || !saturated);
 }
 
 /* --- Central directory --- */
@@ -310,8 +311,8 @@ read_entry (VfZip *zip, const Layout *layout, const guint8 **at, const guint8 *e
       .size = vf_get_u32 (record + 24),
       .offset = vf_get_u32 (record + 42),
   };
-  VfZipExtra extra = {0};
-  if (!vf_zip_parse_extra ((const guint8 *)name + name_length, extra_length, &sizes, FALSE, &extra))
+  gboolean zip64;
+  if (!vf_zip_parse_extra ((const guint8 *)name + name_length, extra_length, &sizes, FALSE, &zip64))
     return vf_rules_break (zip->rules, VF_RULE_ZIP_EXTRA, error,
                            "%s: an extra field is malformed or ambiguous", entry.name);
   entry.compressed_size = sizes.compressed;

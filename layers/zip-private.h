@@ -38,16 +38,12 @@ typedef struct {
   guint64 compressed, size, offset;
 } VfZipSizes;
 
-typedef struct {
-  gboolean has_zip64;
-} VfZipExtra;
-
 gboolean vf_zip_read_directory (VfZip *zip, GError **error);
 gboolean vf_zip_read (VfZip *zip, void *out, guint64 length, guint64 offset, GError **error);
 /* Replaces what of @sizes is 0xffffffff by the ZIP64 field's. FALSE for a malformed or ambiguous
- * field: one too short, a ZIP64 or Unicode path field twice, a ZIP64 field that is needed and not
- * there, another path in a Unicode path field. @local: a local header has no offset. */
+ * field: one too short, a ZIP64 field twice, or needed and not there, and any Unicode path field,
+ * which would be another name. @local: a local header has no offset. */
 gboolean vf_zip_parse_extra (const guint8 *extra, gsize length, VfZipSizes *sizes, gboolean local,
-                             VfZipExtra *out_extra);
+                             gboolean *out_zip64);
 
 G_END_DECLS

@@ -83,7 +83,7 @@ agrees (const VfZipEntry *entry, guint64 local, guint64 central)
 /* What is wrong with the local header at @header, whose name and extra field follow, or NULL. */
 static const char *
 compare_local (const VfZipEntry *entry, const guint8 *header, gsize name_length, gsize extra_length,
-               VfZipExtra *out_extra)
+               gboolean *out_zip64)
 {
   const guint8 *name = header + LOCAL_BYTES;
   if (vf_get_u16 (header + 6) != entry->flags)
@@ -93,7 +93,7 @@ compare_local (const VfZipEntry *entry, const guint8 *header, gsize name_length,
   if (name_length != entry->name_length || memcmp (name, entry->name, name_length) != 0)
     return "another name";
   VfZipSizes sizes = {.compressed = vf_get_u32 (header + 18), .size = vf_get_u32 (header + 22)};
-  if (!vf_zip_parse_extra (name + name_length, extra_length, &sizes, TRUE, out_extra))
+  if (!vf_zip_parse_extra (name + name_length, extra_length, &sizes, TRUE, out_zip64))
     return "a malformed extra field";
   if (!agrees (entry, vf_get_u32 (header + 14), entry->crc))
     return "another CRC";
@@ -140,8 +140,8 @@ check_part (VfZip *zip, const VfZipEntry *entry, const guint8 *part, guint64 len
     return vf_rules_break (zip->rules, VF_RULE_ZIP_OVERLAP, error, "%s: runs into what follows it",
                            entry->name);
 
-  VfZipExtra extra = {0};
-  const char *wrong = compare_local (entry, part, name_length, extra_length, &extra);
+  gboolean zip64 = FALSE;
+  const char *wrong = compare_local (entry, part, name_length, extra_length, &zip64);
   if (wrong)
     return vf_rules_break (zip->rules, VF_RULE_ZIP_LOCAL, error,
                            "%s: the local header says %s than the central directory", entry->name,
@@ -157,7 +157,7 @@ check_part (VfZip *zip, const VfZipEntry *entry, const guint8 *part, guint64 len
                                                                    : VF_RULE_ZIP_HIDDEN,
           error, "%s: %" G_GUINT64_FORMAT " bytes follow that belong to no entry", entry->name,
           rest);
-  } else if (!check_descriptor (entry, descriptor, rest, extra.has_zip64)) {
+  } else if (!check_descriptor (entry, descriptor, rest, zip64)) {
     return vf_rules_break (zip->rules, VF_RULE_ZIP_DESCRIPTOR, error,
                            "%s: the data descriptor is missing or says something else than the "
                            "central directory",

@@ -98,9 +98,9 @@ test_every_byte (void)
 static gboolean
 parse (const char *extra, gsize length, guint64 plain, gboolean local, VfZipSizes *out_sizes)
 {
-  VfZipExtra found = {0};
+  gboolean zip64;
   *out_sizes = (VfZipSizes){.compressed = plain, .size = plain, .offset = 7};
-  return vf_zip_parse_extra ((const guint8 *)extra, length, out_sizes, local, &found);
+  return vf_zip_parse_extra ((const guint8 *)extra, length, out_sizes, local, &zip64);
 }
 
 static void
