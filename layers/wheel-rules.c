@@ -9,6 +9,8 @@
 
 #include "layers/error.h"
 
+#define WRONG_MAX_BYTES 800u /* of what is wrong: a RECORD may have a path of megabytes */
+
 static const VfWheelRule table[] = {
     [VF_RULE_FILE_NAME] = {"file-name",
                            "the file is named NAME-VERSION[-BUILD]-PYTHON-ABI-PLATFORM.whl", FALSE},
@@ -120,11 +122,16 @@ vf_rules_init (VfRules *rules, const char *what, const char *const *accept, GErr
   return TRUE;
 }
 
-/* Names from the wheel go to a terminal: nothing that could steer it. */
+/* Names from the wheel go to a terminal: nothing that could steer it, or fill it. */
 static char *
 printable (const char *text)
 {
-  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  gsize length = strlen (text);
+  g_autofree char *cut = length <= WRONG_MAX_BYTES
+                             ? g_strdup (text)
+                             : g_strdup_printf ("%.*s[…]%s", (int)WRONG_MAX_BYTES / 2, text,
+                                                text + length - WRONG_MAX_BYTES / 2);
+  g_autofree char *valid = g_utf8_make_valid (cut, -1);
   GString *out = g_string_new (NULL);
   for (const char *c = valid; *c; c = g_utf8_next_char (c)) {
     gunichar character = g_utf8_get_char (c);

@@ -62,6 +62,14 @@ test_message (void)
   g_assert_false (vf_rules_break (&rules, VF_RULE_ZIP_END, &error, "cut off"));
   g_assert_cmpstr (error->message, ==,
                    "/tmp/w.whl: rule zip-end: cut off; download it again or take another release");
+  g_clear_error (&error);
+  g_autofree char *path = g_strnfill (1 << 20, 'p');
+  g_assert_false (vf_rules_break (&rules, VF_RULE_ZIP_END, &error, "of %s it is", path));
+  g_assert_true (g_str_has_prefix (error->message, "/tmp/w.whl: rule zip-end: of ppp"));
+  g_assert_nonnull (strstr (error->message, "p[…]p"));
+  g_assert_true (
+      g_str_has_suffix (error->message, "pp it is; download it again or take another release"));
+  g_assert_cmpuint (strlen (error->message), <, 1000);
 }
 
 int
