@@ -9,6 +9,7 @@ import pytest
 import machine
 import processes
 import support
+from filesystem import as_user
 
 
 @pytest.fixture
@@ -101,6 +102,31 @@ def test_ordinary_user_owns_its_world():
             assert world.uid != 0
         world.run("sh", "-c", "echo hello >file; mkdir -p $HOME/x $XDG_RUNTIME_DIR/y $TMPDIR/z")
         assert (world.project / "file").stat().st_uid == world.uid
+    finally:
+        support.remove_tree(root)
+
+
+def test_a_tree_is_removed_however_deep_and_closed():
+    """By its owner, whom a mode without permissions keeps out."""
+    def make_and_remove():
+        fds = [os.open(root, os.O_RDONLY)]
+        for _ in range(25):
+            os.mkdir("d" * 200, dir_fd=fds[-1])
+            fds.append(os.open("d" * 200, os.O_RDONLY, dir_fd=fds[-1]))
+        os.mkdir("inside", dir_fd=fds[-1])
+        os.fchmod(fds[-1], 0)
+        os.fchmod(fds[1], 0)
+        for fd in fds:
+            os.close(fd)
+        support.remove_tree(root / ("d" * 200))
+        return os.listdir(root)
+
+    user = machine.ordinary_user() if os.getuid() == 0 else None
+    root = support.new_root("self")
+    try:
+        if user:
+            os.chown(root, user.pw_uid, user.pw_gid)
+        assert as_user(user, make_and_remove) == ("saw", [])
     finally:
         support.remove_tree(root)
 
