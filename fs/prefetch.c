@@ -24,7 +24,7 @@ struct VfPrefetch {
 
   guint32 last;           /* the directory that was touched last; atomic */
   guint32 last_group;     /* its group; atomic */
-  gboolean tells_opening; /* this Python does, by vf_prefetch_opened(); atomic */
+  gboolean tells_opening; /* this Python does, of modules: vf_prefetch_opened(); atomic */
   guint32 probed;         /* the package in which the lister looks for what is not there; atomic */
 
   /* Of the image's nodes. */
@@ -114,15 +114,13 @@ void
 vf_prefetch_opened (VfPrefetch *prefetch, guint64 id)
 {
   VfImageNode node;
-  if (!prefetch)
+  if (!prefetch || (id & VF_UPPER_BORN_BIT) || vf_image_find (prefetch->image, id, &node) < 0 ||
+      node.type != VF_NODE_FILE || !is_module (node.name))
     return;
   __atomic_store_n (&prefetch->tells_opening, TRUE, __ATOMIC_RELAXED);
-  if ((id & VF_UPPER_BORN_BIT) || vf_image_find (prefetch->image, id, &node) < 0 ||
-      node.type != VF_NODE_FILE || !is_module (node.name) ||
-      !vf_bit_set_has (&prefetch->touched, node.parent) ||
-      vf_bit_set_add (&prefetch->opened, node.index))
-    return;
-  note (prefetch, &node, 0, node.size);
+  if (vf_bit_set_has (&prefetch->touched, node.parent) &&
+      !vf_bit_set_add (&prefetch->opened, node.index))
+    note (prefetch, &node, 0, node.size);
 }
 
 void
