@@ -159,12 +159,8 @@ vf_lister_list (VfLister *lister, const char *path)
   VF_AUTOFD fd = !lister->is_safe ? -1
                                   : openat (lister->parent_fd, below,
                                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  struct stat st;
   while (fd >= 0 && getdents64 (fd, lister->buffer, LIST_BYTES) > 0)
     ;
-  /* That changed its atime, so the kernel would have to ask whoever looks at it next. */
-  if (fd >= 0)
-    fstat (fd, &st);
 }
 
 void

@@ -11,8 +11,9 @@
 
 #define CACHE_NAME   "__pycache__"
 #define PROBE_PREFIX "__init__."
-#define FEW          3         /* modules for which it is not worth the while */
-#define AHEAD        16        /* directories before the import has to come to the next one */
+#define FEW          3  /* modules for which it is not worth the while */
+#define AHEAD        16 /* directories before the import has to come to the next one */
+#define AHEAD_BYTES  (32 << 20)
 #define MODULE_BYTES (1 << 20) /* larger ones are read as they are needed */
 
 struct VfPrefetch {
@@ -31,10 +32,10 @@ struct VfPrefetch {
   VfBitSet touched; /* directories that were queued, and their groups */
   VfBitSet opened;  /* modules that were noted when somebody opened them */
 
-  /* The lister's. */
-  GHashTable *groups;   /* those of the profile that were pushed */
-  GHashTable *listed;   /* directories whose names were made known */
-  GHashTable *foretold; /* caches of packages whose extension modules were pushed ahead, until an
+  /* The lister's, as the next one. */
+  VfBitSet groups;      /* those of the profile that were pushed */
+  VfBitSet listed;      /* directories whose names were made known */
+  VfBitSet foretold;    /* caches of packages whose extension modules were pushed ahead, until an
                            import comes there */
   VfImportOrder *order; /* owned; NULL while there is no import */
 };
@@ -127,7 +128,7 @@ void
 vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name)
 {
   VfImageNode package, cache;
-  if (!prefetch || !g_str_has_prefix (name, PROBE_PREFIX) ||
+  if (!prefetch || !g_str_has_prefix (name, PROBE_PREFIX) || !is_extension (name) ||
       vf_image_find (prefetch->image, parent, &package) < 0 ||
       __atomic_load_n (&prefetch->probed, __ATOMIC_SEQ_CST) == package.index)
     return;
@@ -139,6 +140,16 @@ vf_prefetch_missed (VfPrefetch *prefetch, guint64 parent, const char *name)
 }
 
 /* ---- What the lister does */
+
+/* An upper bound; of what is not in the image, too. */
+static guint64
+bytes_of (const VfProfileRange *ranges, gsize n_ranges)
+{
+  guint64 bytes = 0;
+  for (gsize i = 0; i < n_ranges; i++)
+    bytes += (guint64)ranges[i].n_pages * VF_PROFILE_PAGE_BYTES;
+  return bytes;
+}
 
 static void
 push (VfPrefetch *prefetch, VfLister *lister, const VfProfileRange *ranges, gsize n_ranges)
@@ -154,17 +165,18 @@ add_modules (VfPrefetch *prefetch, const VfImageNode *directory,
 {
   for (guint32 i = 0; i < directory->n_children; i++) {
     VfImageNode node;
-    VfProfileRange range = {.node = directory->first_child + i,
-                            .n_pages = MODULE_BYTES / VF_PROFILE_PAGE_BYTES};
-    if (vf_image_get (prefetch->image, range.node, &node) == 0 && is_wanted (node.name) &&
-        node.size <= MODULE_BYTES)
-      g_array_append_val (ranges, range);
+    VfProfileRange range = {.node = directory->first_child + i};
+    if (vf_image_get (prefetch->image, range.node, &node) < 0 || !is_wanted (node.name) ||
+        node.size > MODULE_BYTES)
+      continue;
+    range.n_pages = (guint32)(node.size / VF_PROFILE_PAGE_BYTES) + 1;
+    g_array_append_val (ranges, range);
   }
 }
 
 /* The compiled modules of a package, and if there is time, its extension modules: an import that is
- * there already asks for these before they could be pushed. */
-static void
+ * there already asks for these before they could be pushed. How many bytes that is. */
+static guint64
 push_directory (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *cache, gboolean ahead)
 {
   g_autoptr (GArray) ranges = g_array_new (FALSE, FALSE, sizeof (VfProfileRange));
@@ -173,14 +185,19 @@ push_directory (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *cache
   if (ahead && vf_image_get (prefetch->image, cache->parent, &package) == 0)
     add_modules (prefetch, &package, is_extension, ranges);
   push (prefetch, lister, (const VfProfileRange *)ranges->data, ranges->len);
+  return bytes_of ((const VfProfileRange *)ranges->data, ranges->len);
 }
 
 static void
 list_real (VfPrefetch *prefetch, VfLister *lister, const VfImageNode *directory)
 {
   g_autofree char *path = vf_image_path_of (prefetch->image, directory);
-  if (path)
-    vf_lister_list (lister, path);
+  if (!path)
+    return;
+  vf_lister_list (lister, path);
+  /* Listing it made the kernel forget its atime: it asks now, so that nobody else waits for that.
+   */
+  vf_lister_look_up (lister, path);
 }
 
 /* Makes known by which names there is no `__init__`, but for the first @n_asked, which an import
@@ -204,8 +221,8 @@ static void
 list_package (VfPrefetch *prefetch, VfLister *lister, guint32 directory, guint n_asked)
 {
   VfImageNode node, package;
-  if (!g_hash_table_add (prefetch->listed, GUINT_TO_POINTER (directory)) ||
-      vf_image_get (prefetch->image, directory, &node) < 0)
+  if (vf_image_get (prefetch->image, directory, &node) < 0 ||
+      vf_bit_set_add (&prefetch->listed, directory))
     return;
   if (strcmp (node.name, CACHE_NAME) == 0 &&
       vf_image_get (prefetch->image, node.parent, &package) == 0) {
@@ -224,39 +241,74 @@ is_top (VfPrefetch *prefetch, guint32 group, guint32 directory)
          (vf_image_get (prefetch->image, directory, &node) == 0 && node.parent == group);
 }
 
+static gboolean
+has_top (VfPrefetch *prefetch, const VfProfileRange *ranges, gsize n_ranges)
+{
+  VfImageNode node;
+  for (gsize i = 0; i < n_ranges; i++)
+    if (vf_image_get (prefetch->image, ranges[i].node, &node) == 0 &&
+        is_top (prefetch, ranges[i].group, node.parent))
+      return TRUE;
+  return FALSE;
+}
+
 /* Pushes a group, once, and then makes its names known, too. When that is done @ahead of an import,
- * one probe of its top package is left: nothing else would tell that the import has come there. */
+ * one probe of its top package is left, or of the first where that is no package: nothing else
+ * would tell that the import has come there. What is large waits until it has. */
 static void
 list_group (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 group,
             gboolean ahead)
 {
   gsize n;
   const VfProfileRange *ranges = vf_profile_group (profile, group, &n);
-  if (!ranges || !g_hash_table_add (prefetch->groups, GUINT_TO_POINTER (group)))
+  if (!ranges || group >= vf_image_n_nodes (prefetch->image) ||
+      (ahead && bytes_of (ranges, n) > AHEAD_BYTES) || vf_bit_set_add (&prefetch->groups, group))
     return;
   push (prefetch, lister, ranges, n);
+  gboolean top = has_top (prefetch, ranges, n);
   for (gsize i = 0; i < n; i++) {
     VfImageNode node;
     if (vf_image_get (prefetch->image, ranges[i].node, &node) == 0)
       list_package (prefetch, lister, node.parent,
-                    ahead && is_top (prefetch, group, node.parent) ? 1 : 0);
+                    ahead && (top ? is_top (prefetch, group, node.parent) : i == 0) ? 1 : 0);
   }
 }
 
-/* What is known of its group, or else the directory itself. @ahead: as above. */
-static void
+/* What is known of its group, or else the directory itself. @ahead: as above. How many bytes of the
+ * directory itself were pushed. */
+static guint64
 list_directory (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 directory,
                 gboolean ahead)
 {
   VfImageNode node;
   list_group (prefetch, lister, profile, vf_profile_group_of (prefetch->image, directory), ahead);
-  if (g_hash_table_contains (prefetch->listed, GUINT_TO_POINTER (directory)) ||
-      vf_image_get (prefetch->image, directory, &node) < 0 || (!ahead && node.n_children < FEW))
-    return;
-  push_directory (prefetch, lister, &node, ahead);
+  if (vf_image_get (prefetch->image, directory, &node) < 0 ||
+      vf_bit_set_has (&prefetch->listed, directory) || (!ahead && node.n_children < FEW))
+    return 0;
+  guint64 bytes = push_directory (prefetch, lister, &node, ahead);
   if (ahead)
-    g_hash_table_add (prefetch->foretold, GUINT_TO_POINTER (directory));
+    vf_bit_set_add (&prefetch->foretold, directory);
   list_package (prefetch, lister, directory, ahead ? 1 : 0);
+  return bytes;
+}
+
+/* As the modules say. */
+static void
+list_foretold (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 directory)
+{
+  guint32 next;
+  guint n = 0;
+  guint64 bytes = 0;
+  if (!prefetch->order)
+    prefetch->order = vf_import_order_new (prefetch->store, prefetch->image);
+  vf_import_order_start (prefetch->order, directory);
+  while (n < AHEAD && bytes < AHEAD_BYTES && !vf_lister_has_more (lister) &&
+         vf_import_order_next (prefetch->order, &next)) {
+    if (next == 0 || vf_bit_set_has (&prefetch->listed, next))
+      continue;
+    bytes += list_directory (prefetch, lister, profile, next, TRUE);
+    n++;
+  }
 }
 
 /* What an import that has come to @directory goes on to: as it was the last time, or, where that is
@@ -265,21 +317,15 @@ static void
 list_ahead (VfPrefetch *prefetch, VfLister *lister, const VfProfile *profile, guint32 directory)
 {
   guint32 next = vf_profile_next_group (profile, vf_profile_group_of (prefetch->image, directory));
-  if (next != 0) {
+  if (next != 0)
     list_group (prefetch, lister, profile, next, TRUE);
-    return;
-  }
-  if (!prefetch->order)
-    prefetch->order = vf_import_order_new (prefetch->store, prefetch->image);
-  vf_import_order_start (prefetch->order, directory);
-  for (guint n = 0;
-       n < AHEAD && !vf_lister_has_more (lister) && vf_import_order_next (prefetch->order, &next);
-       n++)
-    list_directory (prefetch, lister, profile, next, TRUE);
+  else
+    list_foretold (prefetch, lister, profile, directory);
 }
 
 /* An import has come to a directory of which was pushed what it may need: no READ will tell what
- * it does. */
+ * it does. It never shows that it comes to single modules beside the packages; these are learnt
+ * when they are read on a later mount. */
 static void
 note_directory (VfPrefetch *prefetch, guint32 directory)
 {
@@ -291,7 +337,7 @@ note_directory (VfPrefetch *prefetch, guint32 directory)
     return;
   if (!__atomic_load_n (&prefetch->tells_opening, __ATOMIC_RELAXED))
     add_modules (prefetch, &cache, is_module, ranges);
-  if (g_hash_table_remove (prefetch->foretold, GUINT_TO_POINTER (directory)))
+  if (vf_bit_set_remove (&prefetch->foretold, directory))
     add_modules (prefetch, &package, is_extension, ranges);
   for (guint i = 0; i < ranges->len; i++)
     if (vf_image_get (prefetch->image, g_array_index (ranges, VfProfileRange, i).node, &node) == 0)
@@ -326,9 +372,9 @@ vf_prefetch_new (VfSession *session, int parent_fd, const char *mount_name)
   prefetch->image = vf_image_ref (vf_overlay_image (session->overlay));
   vf_bit_set_init (&prefetch->touched, vf_image_n_nodes (prefetch->image));
   vf_bit_set_init (&prefetch->opened, vf_image_n_nodes (prefetch->image));
-  prefetch->groups = g_hash_table_new (NULL, NULL);
-  prefetch->listed = g_hash_table_new (NULL, NULL);
-  prefetch->foretold = g_hash_table_new (NULL, NULL);
+  vf_bit_set_init (&prefetch->groups, vf_image_n_nodes (prefetch->image));
+  vf_bit_set_init (&prefetch->listed, vf_image_n_nodes (prefetch->image));
+  vf_bit_set_init (&prefetch->foretold, vf_image_n_nodes (prefetch->image));
   prefetch->learning = vf_learning_new (prefetch->store, vf_image_id (prefetch->image));
   prefetch->lister = vf_lister_new (parent_fd, mount_name, vf_store_fd (prefetch->store), list_for,
                                     lister_idle, prefetch);
@@ -343,9 +389,9 @@ vf_prefetch_free (VfPrefetch *prefetch)
   vf_lister_free (prefetch->lister);
   vf_learning_write (prefetch->learning);
   vf_learning_free (prefetch->learning);
-  g_hash_table_unref (prefetch->groups);
-  g_hash_table_unref (prefetch->listed);
-  g_hash_table_unref (prefetch->foretold);
+  vf_bit_set_clear (&prefetch->groups);
+  vf_bit_set_clear (&prefetch->listed);
+  vf_bit_set_clear (&prefetch->foretold);
   vf_import_order_free (prefetch->order);
   vf_bit_set_clear (&prefetch->touched);
   vf_bit_set_clear (&prefetch->opened);

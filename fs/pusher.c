@@ -23,6 +23,7 @@ struct VfPusher {
   VfBitSet shown;  /* the kernel may have a name for it */
   VfBitSet pushed; /* its pages may be the image's though it was never shown */
 
+  gboolean stop;  /* atomic */
   GMutex gate;    /* held for one push, or to take one back */
   gint64 pushing; /* the node that is being pushed, -1: none; atomic */
 
@@ -139,7 +140,7 @@ push_all (VfPusher *pusher, const GArray *offer)
   g_autofree char *buffer = g_malloc (PUSH_BYTES);
   VfImageNode node;
   warm_all (pusher, offer);
-  for (guint i = 0; i < offer->len; i++) {
+  for (guint i = 0; i < offer->len && !g_atomic_int_get (&pusher->stop); i++) {
     const VfProfileRange *range = &g_array_index (offer, VfProfileRange, i);
     if (!get_wanted (pusher, range, &node))
       continue;
@@ -170,6 +171,8 @@ begin_push (VfPusher *pusher, GArray *offer, fuse_req_t req)
   Push *push = g_new (Push, 1);
   *push = (Push){pusher, g_array_ref (offer), req};
   g_mutex_lock (&pusher->lock);
+  if (pusher->offer == offer)
+    g_clear_pointer (&pusher->offer, g_array_unref);
   g_clear_pointer (&pusher->thread, g_thread_join);
   pusher->thread = g_thread_try_new ("venvfs-pusher", push_run, push, NULL);
   gboolean is_running = pusher->thread != NULL;
@@ -285,6 +288,7 @@ vf_pusher_stop (VfPusher *pusher)
 {
   if (!pusher)
     return;
+  g_atomic_int_set (&pusher->stop, TRUE);
   g_mutex_lock (&pusher->lock);
   g_clear_pointer (&pusher->thread, g_thread_join);
   g_mutex_unlock (&pusher->lock);

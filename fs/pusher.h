@@ -18,8 +18,8 @@
  *   it, the first time.
  *   The attributes of what was pushed are told with the answer that makes it visible.
  *
- * Locking: every function may be called from any thread. A NULL pusher, of a mount for which
- * nothing is ever pushed, is shown everything and hides nothing. */
+ * Locking: every function may be called from any thread. Of a mount for which nothing is ever
+ * pushed there is no pusher: all but vf_pusher_offer() and vf_pusher_is_unseen() take NULL. */
 #pragma once
 
 #include "fs/operations.h"

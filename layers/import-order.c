@@ -14,6 +14,7 @@
 #define MODULE_BYTES (1 << 20) /* larger ones are data, which imports nothing */
 #define MODULES_MAX  100000    /* that are followed: nothing is endless */
 #define LEVELS_MAX   16        /* of packages in packages, likewise */
+#define ASKED_MAX    100000    /* names in one module, likewise */
 
 struct VfImportOrder {
   VfStore *store;  /* borrowed */
@@ -51,6 +52,7 @@ typedef struct {
   guint32 package;    /* the directory of the module's source */
   GArray *packages;   /* guint32: what the name told last may be, if packages */
   GArray *found;      /* guint32: modules, in the order in which they are imported */
+  guint n_asked;      /* of the image */
 } Scan;
 
 static gboolean
@@ -72,7 +74,7 @@ add_module (const Scan *scan, guint32 package, const char *name, gsize length)
   guint32 cache;
   VfImageNode node;
   gsize suffix_length = strlen (scan->suffix);
-  if (length + suffix_length > NAME_MAX || scan->found->len == MODULES_MAX ||
+  if (length + suffix_length > NAME_MAX ||
       !find_directory (image, package, CACHE_NAME, strlen (CACHE_NAME), &cache))
     return;
   memcpy (file, name, length);
@@ -85,8 +87,10 @@ add_module (const Scan *scan, guint32 package, const char *name, gsize length)
 /* A module or a package; of that, its own module. TRUE if it is a package, which is left in
  * @package. */
 static gboolean
-add_child (const Scan *scan, guint32 *package, const char *name, gsize length)
+add_child (Scan *scan, guint32 *package, const char *name, gsize length)
 {
+  if (scan->n_asked++ > ASKED_MAX)
+    return FALSE;
   if (!find_directory (scan->order->image, *package, name, length, package)) {
     add_module (scan, *package, name, length);
     return FALSE;
@@ -97,7 +101,7 @@ add_child (const Scan *scan, guint32 *package, const char *name, gsize length)
 
 /* What the dotted @name is, seen from @package, and all that is imported on the way there. */
 static void
-add_dotted (const Scan *scan, guint32 package, const char *name, gsize length)
+add_dotted (Scan *scan, guint32 package, const char *name, gsize length)
 {
   const char *end = name + length;
   while (name < end) {
@@ -113,7 +117,7 @@ add_dotted (const Scan *scan, guint32 package, const char *name, gsize length)
 static void
 scan_import (const char *name, gsize length, gboolean is_from, gpointer user_data)
 {
-  const Scan *scan = user_data;
+  Scan *scan = user_data;
   if (is_from) {
     for (guint i = 0; i < scan->packages->len; i++) {
       guint32 package = g_array_index (scan->packages, guint32, i);
@@ -161,7 +165,7 @@ follow (VfImportOrder *order, const VfImageNode *module)
   g_autofree guint8 *content = read_module (order, module);
   g_autoptr (GArray) packages = g_array_new (FALSE, FALSE, sizeof (guint32));
   g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (guint32));
-  Scan scan = {order, suffix, cache.parent, packages, found};
+  Scan scan = {order, suffix, cache.parent, packages, found, 0};
   if (!content || !vf_imports_scan (content, module->size, scan_import, &scan))
     return;
   for (guint i = found->len; i > 0 && order->modules->len < MODULES_MAX; i--) {
@@ -188,18 +192,19 @@ vf_import_order_start (VfImportOrder *order, guint32 directory)
 gboolean
 vf_import_order_next (VfImportOrder *order, guint32 *out_directory)
 {
-  while (order->modules->len > 0 && g_hash_table_size (order->met) < MODULES_MAX) {
-    guint32 next = g_array_index (order->modules, guint32, order->modules->len - 1);
-    VfImageNode module;
-    int result = vf_image_get (order->image, next, &module);
-    /* Before it is read: the caller brings what is in the directory into the page cache. */
-    if (result == 0 && g_hash_table_add (order->met, GUINT_TO_POINTER (module.parent))) {
-      *out_directory = module.parent;
-      return TRUE;
-    }
-    g_array_set_size (order->modules, order->modules->len - 1);
-    if (result == 0 && g_hash_table_add (order->met, GUINT_TO_POINTER (next)))
-      follow (order, &module);
+  *out_directory = 0;
+  if (order->modules->len == 0 || g_hash_table_size (order->met) >= MODULES_MAX)
+    return FALSE;
+  guint32 next = g_array_index (order->modules, guint32, order->modules->len - 1);
+  VfImageNode module;
+  int result = vf_image_get (order->image, next, &module);
+  /* Before it is read: the caller brings what is in the directory into the page cache. */
+  if (result == 0 && g_hash_table_add (order->met, GUINT_TO_POINTER (module.parent))) {
+    *out_directory = module.parent;
+    return TRUE;
   }
-  return FALSE;
+  g_array_set_size (order->modules, order->modules->len - 1);
+  if (result == 0 && g_hash_table_add (order->met, GUINT_TO_POINTER (next)))
+    follow (order, &module);
+  return TRUE;
 }

@@ -22,7 +22,8 @@ void vf_import_order_free (VfImportOrder *order);
 /* An import has come to the package whose compiled modules are in @directory: what that goes on to
  * is told before what is left of others. */
 void vf_import_order_start (VfImportOrder *order, guint32 directory);
-/* FALSE when there is nothing more to tell. */
+/* Follows one module at most; FALSE when there is nothing more to follow or to tell.
+ * *out_directory: 0 if there was none to tell this time. */
 gboolean vf_import_order_next (VfImportOrder *order, guint32 *out_directory);
 
 G_END_DECLS

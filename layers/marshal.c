@@ -71,7 +71,8 @@ walk_objects (Walk *walk, gsize n)
   return TRUE;
 }
 
-/* Numbers of fields before the first object, of objects, and of objects after the line number. */
+/* Numbers; eight objects, of which the first three are instructions, constants and names; the first
+ * line's number; one object more, or two. */
 static gboolean
 walk_code (Walk *walk)
 {

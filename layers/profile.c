@@ -9,7 +9,8 @@
 #include "layers/error.h"
 #include "layers/io.h"
 
-#define MAGIC "venvfs reads 2\n" /* its NUL is written, too: 16 bytes */
+#define MAGIC      "venvfs reads 2\n" /* its NUL is written, too: 16 bytes */
+#define GROUPS_MAX 4096               /* no site-packages has more */
 
 struct VfProfile {
   gatomicrefcount references;
@@ -38,6 +39,8 @@ parse (GBytes *bytes, VfProfile *profile)
   for (gsize i = 0; i < profile->n_ranges; i++) {
     profile->ranges[i] = convert (profile->ranges[i]);
     guint32 group = profile->ranges[i].group;
+    if (g_hash_table_size (profile->firsts) > GROUPS_MAX)
+      return FALSE;
     if ((i == 0 || group != profile->ranges[i - 1].group) &&
         !g_hash_table_insert (profile->firsts, GUINT_TO_POINTER (group), GSIZE_TO_POINTER (i)))
       return FALSE;

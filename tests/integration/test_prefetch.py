@@ -54,6 +54,13 @@ def cache_of(world, place, package="many"):
     return place / "lib" / f"python{world.python.minor}" / "site-packages" / package / "__pycache__"
 
 
+def learn(world, place):
+    """Unmounts, and waits until all that was learnt is written, not only what was while it was quiet."""
+    world.venvfs("umount", place)
+    assert world.end_daemons() == []
+    assert profiles(world)
+
+
 def look(cache):
     """In vain, as an import does first."""
     assert not (cache.parent / "__init__.none.so").exists()
@@ -138,6 +145,8 @@ def test_who_only_looks_pushes_nothing(world, imported):
     place = mount(world, "proj")
     for name in names:
         os.lstat(cache / name)
+    # As type checkers do: what they look for in vain is no module.
+    assert not (cache.parent / "__init__.pyi").exists()
     time.sleep(0.5)
     assert requests(world)["READDIRPLUS"] == 0
     trigger(world, cache)
@@ -178,8 +187,7 @@ def test_what_is_imported_next_is_there_ahead(world, imported):
     """Where the order of packages is known, the next one is pushed before an import comes to it, no more."""
     place = mount(world, "proj")
     imported(place, "import many, second, second.a, second.b, fourth, fourth.a, fourth.b; print()")
-    world.venvfs("umount", place)
-    wait_for(lambda: profiles(world))
+    learn(world, place)
 
     place = mount(world, "proj")
     trigger(world, cache_of(world, place, "many"))
@@ -202,8 +210,7 @@ def test_what_a_package_imports_is_there_ahead(world, imported):
     assert asked(world, place, "fourth") != {}
     look(cache_of(world, place, "third"))
     settle(world)
-    world.venvfs("umount", place)
-    wait_for(lambda: profiles(world))
+    learn(world, place)
 
     # And what was there ahead is known from then on, without having been read through the mount.
     place = mount(world, "proj")
@@ -219,8 +226,7 @@ def test_who_opens_files_silently_teaches_too(world, imported):
     its import comes to, all that was pushed is taken for needed; what was only foretold is not."""
     place = mount(world, "proj")
     trigger(world, cache_of(world, place, "second"))
-    world.venvfs("umount", place)
-    wait_for(lambda: profiles(world))
+    learn(world, place)
     [profile] = profiles(world)
     assert (profile.stat().st_size - 16) // 16 == 3
 
@@ -298,10 +304,9 @@ def test_writers_race_with_it(world, imported):
     """Each file is opened, read and written while it may be pushed at that moment."""
     program = """
 import os, sys
-folder, = sys.argv[1:]
-for name in sorted(os.listdir(folder)):
-    if not name.startswith('m'):
-        continue
+folder, *names = sys.argv[1:]
+os.path.exists(os.path.join(os.path.dirname(folder), '__init__.none.so'))
+for name in names:
     path = os.path.join(folder, name)
     before = open(path, 'rb').read()
     with open(path, 'r+b') as file:
@@ -312,14 +317,16 @@ for name in sorted(os.listdir(folder)):
     for _ in range(8):
         place = mount(world, "proj")
         cache = cache_of(world, place)
-        racer = world.popen(sys.executable, "-c", program, cache)
+        racer = world.popen(sys.executable, "-c", program, cache,
+                            *(f"m{i}.{world.python.tag}.pyc" for i in reversed(range(N))))
         assert racer.wait(60) == 0
+        wait_for(lambda: requests(world)["READDIRPLUS"] > 0)
         world.venvfs("umount", place)
         world.venvfs("delete", "proj")
         world.venvfs("create", "proj", "--python", world.python.path, "--without-pip", "many")
 
 
-@pytest.mark.parametrize("damage", first_quick(["garbage", "empty", "other image", "cut"]))
+@pytest.mark.parametrize("damage", first_quick(["garbage", "empty", "other image", "other groups", "cut"]))
 @pytest.mark.slow
 def test_a_damaged_profile_does_no_harm(world, imported, damage):
     place = mount(world, "proj")
@@ -329,8 +336,10 @@ def test_a_damaged_profile_does_no_harm(world, imported, damage):
     [profile] = profiles(world)
     content = profile.read_bytes()
     far = b"".join(number.to_bytes(4, "little") for number in (1, 2**31, 2**32 - 1, 2**32 - 1))
+    beyond = b"".join((2**31 + i).to_bytes(4, "little") + b"\xff" * 12 for i in range(50))
     profile.write_bytes({"empty": b"", "garbage": os.urandom(len(content)), "cut": content[:-5],
-                         "other image": content[:16] + far * 50}[damage])
+                         "other image": content[:16] + far * 50,
+                         "other groups": content + beyond}[damage])
     place = mount(world, "proj")
     assert imported(place) == str(sum(range(N)))
 
