@@ -1,6 +1,4 @@
-/* The sentinel's last line is for this file to read; the rest is for people.
- *
- * Who looks into the directory or changes it has a lock on it (flock): shared for a look, and
+/* Who looks into the directory or changes it has a lock on it (flock): shared for a look, and
  * exclusive from the claim until the point is freed. So nobody sees half a sentinel, and nobody
  * takes away what another one is about to mount on. */
 #include "tools/mount-point.h"
@@ -8,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,21 +16,13 @@
 #include "layers/io.h"
 #include "tools/interrupt.h"
 #include "tools/mountinfo.h"
+#include "tools/sentinel.h"
 
-#define SENTINEL_MAX_BYTES 16384
-#define SENTINEL_TAIL      "[venvfs mount point: name=%128s made=%u mode=%o]"
-#define SENTINEL_MARK      "[venvfs mount point: "
-#define SEALED_MODE        0555
+#define SEALED_MODE 0555
 /* A mount takes milliseconds, on a busy machine a few seconds. */
 #define LOCK_SECONDS   20
 #define LOCK_POLL_USEC 2000
 #define CLAIM_ATTEMPTS 100
-
-typedef struct {
-  char name[129];
-  guint n_made;
-  guint mode;
-} Sentinel;
 
 void
 vf_mount_point_free (VfMountPoint *point)
@@ -83,57 +72,6 @@ vf_mount_point_normalise (const char *path, GError **error)
   return NULL;
 }
 
-static gboolean
-sentinel_parse (const char *text, Sentinel *out_sentinel)
-{
-  const char *tail = g_strrstr (text, SENTINEL_MARK);
-  return tail != NULL && sscanf (tail, SENTINEL_TAIL, out_sentinel->name, &out_sentinel->n_made,
-                                 &out_sentinel->mode) == 3;
-}
-
-static GBytes *
-sentinel_load (int directory_fd)
-{
-  return vf_read_file (directory_fd, VF_SENTINEL_NAME, SENTINEL_MAX_BYTES, VF_SENTINEL_NAME, NULL);
-}
-
-static gboolean
-sentinel_read (int directory_fd, Sentinel *out_sentinel)
-{
-  g_autoptr (GBytes) bytes = sentinel_load (directory_fd);
-  if (bytes == NULL)
-    return FALSE;
-  g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
-  return sentinel_parse (text, out_sentinel);
-}
-
-static char *
-shell_word (const char *text)
-{
-  const char *safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@%";
-  return text[strspn (text, safe)] == '\0' ? g_strdup (text) : g_shell_quote (text);
-}
-
-static char *
-sentinel_text (const VfMountPoint *point, const VfMountPointRules *rules)
-{
-  g_autofree char *path = shell_word (point->path);
-  g_autofree char *store = rules->store_given != NULL ? shell_word (rules->store_given) : NULL;
-  return g_strdup_printf ("The Python environment \"%s\" belongs here, but it is not mounted.\n"
-                          "To mount it, run:\n"
-                          "\n"
-                          "    venvfs mount %s%s%s%s %s\n"
-                          "\n"
-                          "To give this place up, run:\n"
-                          "\n"
-                          "    venvfs umount --remove %s\n"
-                          "\n"
-                          "[venvfs mount point: name=%s made=%u mode=%04o]\n",
-                          rules->name, store != NULL ? "--store " : "", store != NULL ? store : "",
-                          store != NULL ? " " : "", rules->name, path, path, rules->name,
-                          point->n_made, point->mode);
-}
-
 /* The only thing in the directory may be a sentinel. */
 static gboolean
 check_empty (const VfMountPoint *point, GError **error)
@@ -144,9 +82,9 @@ check_empty (const VfMountPoint *point, GError **error)
   const char *name;
   while (dir != NULL && (name = vf_dir_next (dir)) != NULL) {
     ordinary |= g_str_equal (name, "pyvenv.cfg");
-    Sentinel sentinel;
-    n_entries +=
-        !(g_str_equal (name, VF_SENTINEL_NAME) && sentinel_read (point->directory_fd, &sentinel));
+    VfSentinel sentinel;
+    n_entries += !(g_str_equal (name, VF_SENTINEL_NAME) &&
+                   vf_sentinel_read (point->directory_fd, &sentinel));
   }
   if (errno != 0)
     return vf_error_errno (error, errno, "%s: cannot be read", point->path);
@@ -239,8 +177,8 @@ examine (VfMountPoint *point, GError **error)
   struct stat st;
   if (fstat (point->directory_fd, &st) < 0)
     return vf_error_errno (error, errno, "%s: cannot be examined", point->path);
-  Sentinel sentinel;
-  if (sentinel_read (point->directory_fd, &sentinel)) {
+  VfSentinel sentinel;
+  if (vf_sentinel_read (point->directory_fd, &sentinel)) {
     point->mode = sentinel.mode;
     point->n_made = sentinel.n_made;
     point->prepared = FALSE;
@@ -390,39 +328,21 @@ vf_mount_point_claim (VfMountPoint *point, GError **error)
   return explain_taken (point, error);
 }
 
-static gboolean
-sentinel_is (int directory_fd, const char *text)
-{
-  g_autoptr (GBytes) there = sentinel_load (directory_fd);
-  g_autoptr (GBytes) wanted = g_bytes_new_static (text, strlen (text));
-  return there != NULL && g_bytes_equal (there, wanted);
-}
-
-/* It is no place for an fsync: a torn sentinel is just written again. */
-static gboolean
-write_sentinel (const VfMountPoint *point, const char *text, GError **error)
-{
-  unlinkat (point->directory_fd, VF_SENTINEL_NAME, 0);
-  VF_AUTOFD fd =
-      openat (point->directory_fd, VF_SENTINEL_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-  if (fd < 0)
-    return vf_error_errno (error, errno, "%s: cannot write in it", point->path);
-  return vf_write_all (fd, text, strlen (text), point->path, error);
-}
-
 gboolean
 vf_mount_point_prepare (VfMountPoint *point, const VfMountPointRules *rules, GError **error)
 {
-  Sentinel sentinel;
-  if (!sentinel_read (point->directory_fd, &sentinel))
+  VfSentinel sentinel;
+  if (!vf_sentinel_read (point->directory_fd, &sentinel))
     point->prepared = TRUE;
-  g_autofree char *text = sentinel_text (point, rules);
-  gboolean same = sentinel_is (point->directory_fd, text);
+  sentinel = (VfSentinel){.n_made = point->n_made, .mode = point->mode};
+  g_strlcpy (sentinel.name, rules->name, sizeof sentinel.name);
+  g_autofree char *text = vf_sentinel_text (&sentinel, point->path, rules->store_given);
+  gboolean same = vf_sentinel_is (point->directory_fd, text);
   if (same && geteuid () == 0)
     return TRUE;
   if (fchmod (point->directory_fd, 0755) < 0)
     return vf_error_errno (error, errno, "%s: cannot change its mode", point->path);
-  return same || write_sentinel (point, text, error);
+  return same || vf_sentinel_write (point->directory_fd, text, point->path, error);
 }
 
 void
@@ -431,33 +351,15 @@ vf_mount_point_seal (VfMountPoint *point)
   fchmod (point->directory_fd, SEALED_MODE);
 }
 
-/* What is to be typed ends with the place. */
-static void
-sentinel_move (int directory_fd, const char *former, const char *path)
-{
-  g_autoptr (GBytes) bytes = sentinel_load (directory_fd);
-  if (bytes == NULL)
-    return;
-  g_autofree char *former_word = shell_word (former);
-  g_autofree char *word = shell_word (path);
-  g_autofree char *from = g_strdup_printf (" %s\n", former_word);
-  g_autofree char *to = g_strdup_printf (" %s\n", word);
-  g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
-  g_auto (GStrv) parts = g_strsplit (text, from, -1);
-  g_autofree char *moved = g_strjoinv (to, parts);
-  if (fchmod (directory_fd, 0755) == 0)
-    vf_replace_file_soon (directory_fd, VF_SENTINEL_NAME, 0444, moved, strlen (moved), path, NULL);
-}
-
 void
 vf_mount_point_reseal (const char *path, const char *former)
 {
   VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  Sentinel sentinel;
-  if (fd < 0 || !sentinel_read (fd, &sentinel))
+  VfSentinel sentinel;
+  if (fd < 0 || !vf_sentinel_read (fd, &sentinel))
     return;
   if (former != NULL && !g_str_equal (former, path))
-    sentinel_move (fd, former, path);
+    vf_sentinel_move (fd, former, path);
   fchmod (fd, SEALED_MODE);
 }
 
@@ -489,8 +391,8 @@ vf_mount_point_remove (const char *path, GError **error)
     return TRUE;
   if (fd < 0)
     return vf_error_errno (error, errno, "%s: cannot be opened", path);
-  Sentinel sentinel;
-  if (sentinel_read (fd, &sentinel))
+  VfSentinel sentinel;
+  if (vf_sentinel_read (fd, &sentinel))
     give_back (path, fd, sentinel.n_made, sentinel.mode & 07777);
   return TRUE;
 }
@@ -499,6 +401,6 @@ char *
 vf_mount_point_read_name (const char *path)
 {
   VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  Sentinel sentinel;
-  return fd >= 0 && sentinel_read (fd, &sentinel) ? g_strdup (sentinel.name) : NULL;
+  VfSentinel sentinel;
+  return fd >= 0 && vf_sentinel_read (fd, &sentinel) ? g_strdup (sentinel.name) : NULL;
 }

@@ -10,8 +10,6 @@
 
 G_BEGIN_DECLS
 
-#define VF_SENTINEL_NAME "NOT-MOUNTED.txt"
-
 typedef struct {
   char *path;        /* absolute, normalised, no symlink in it */
   char *name;        /* its last component */

@@ -11,6 +11,7 @@
 #include "layers/error.h"
 #include "layers/io.h"
 #include "permissions.h"
+#include "tools/sentinel.h"
 
 typedef struct {
   char *directory; /* resolved */
