@@ -28,10 +28,9 @@
 #include "layers/reach.h"
 #include "layers/trash.h"
 
-#define LOCK_WAIT_USEC     (1000 * 1000)
-#define LOCK_POLL_USEC     (5 * 1000)
-#define CACHE_SECONDS      (30 * 24 * 3600)
-#define QUARANTINE_SECONDS (7 * 24 * 3600)
+#define LOCK_WAIT_USEC (1000 * 1000)
+#define LOCK_POLL_USEC (5 * 1000)
+#define CACHE_SECONDS  (30 * 24 * 3600)
 
 typedef struct Sweep Sweep;
 
@@ -106,18 +105,6 @@ was_freshened (Sweep *sweep, const char *trash)
          st.st_mtime > sweep->since;
 }
 
-static gboolean
-put_back (VfStore *store, const char *trash, const char *relative, GError **error)
-{
-  int fd = vf_store_fd (store);
-  if (renameat2 (fd, trash, fd, relative, RENAME_NOREPLACE) == 0)
-    return TRUE;
-  /* A writer has made it anew, or has taken it back. */
-  if (errno == ENOENT || (errno == EEXIST && unlinkat (fd, trash, 0) == 0))
-    return TRUE;
-  return vf_error_errno (error, errno, "%s/%s: cannot put back", vf_store_path (store), relative);
-}
-
 /* *@out_taken: FALSE if it has to stay after all. @st: of it, from before. */
 static gboolean
 take (Sweep *sweep, const char *relative, const struct stat *st, gboolean *out_taken,
@@ -132,7 +119,7 @@ take (Sweep *sweep, const char *relative, const struct stat *st, gboolean *out_t
     if (!move_away (sweep, relative, trash, error))
       return FALSE;
     if (was_freshened (sweep, trash))
-      return put_back (sweep->store, trash, relative, error);
+      return vf_trash_put_back (sweep->store, trash, relative, error);
   }
   sweep->moved = TRUE;
   sweep->result->bytes += (guint64)st->st_blocks * 512;
@@ -341,77 +328,6 @@ sweep_left (Sweep *sweep, GError **error)
   return TRUE;
 }
 
-/* --- The trash itself --- */
-
-static gboolean
-is_object_name (const char *name)
-{
-  return g_str_has_prefix (name, "objects:");
-}
-
-typedef struct {
-  VfStore *store;
-  gboolean objects;
-} Recovery;
-
-static gboolean
-recover_one (const char *name, gpointer user_data, GError **error)
-{
-  Recovery *recovery = user_data;
-  g_autofree char *relative = vf_trash_origin (name);
-  g_autofree char *trash = g_build_filename (VF_TRASH_SWEEP, name, NULL);
-  if (!relative || is_object_name (name) != recovery->objects)
-    return TRUE;
-  return put_back (recovery->store, trash, relative, error);
-}
-
-/* Objects first: nothing that is in place may refer to what is not. */
-static gboolean
-recover (VfStore *store, GError **error)
-{
-  for (int objects = 1; objects >= 0; objects--) {
-    Recovery recovery = {store, objects};
-    if (!vf_folder_foreach (store, VF_TRASH_SWEEP, recover_one, &recovery, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* What was in the trash before this sweep, and what it put there and counted already. */
-static gboolean
-empty_one (const char *name, gpointer user_data, GError **error)
-{
-  Sweep *sweep = user_data;
-  int fd = vf_store_fd (sweep->store);
-  g_autofree char *relative = g_build_filename (sweep->folder, name, NULL);
-  struct stat st;
-  if (strcmp (relative, VF_TRASH_QUARANTINE) == 0)
-    return TRUE;
-  gboolean quarantined = strcmp (sweep->folder, VF_TRASH_QUARANTINE) == 0;
-  if (fstatat (fd, relative, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-      (quarantined && st.st_ctime + QUARANTINE_SECONDS > time (NULL)))
-    return TRUE;
-  if (strcmp (relative, sweep->trash) != 0) {
-    sweep->result->bytes += vf_trash_measure (fd, relative);
-    sweep->result->others++;
-  }
-  if (!sweep->dry_run)
-    vf_trash_remove (sweep->store, relative + strlen ("trash/"), 0);
-  return TRUE;
-}
-
-static gboolean
-empty_trash (Sweep *sweep, GError **error)
-{
-  static const char *const folders[] = {VF_TRASH_QUARANTINE, "trash"};
-  for (gsize i = 0; i < G_N_ELEMENTS (folders); i++) {
-    sweep->folder = folders[i];
-    if (!vf_folder_foreach (sweep->store, folders[i], empty_one, sweep, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
 /* --- The whole --- */
 
 static int
@@ -501,13 +417,14 @@ vf_sweep (VfStore *store, gboolean dry_run, VfSweepResult *out_result, GError **
     return vf_error_set (error, VF_ERROR_BUSY, "%s: another gc is at work here",
                          vf_store_path (store));
   VF_AUTOFD lock_fd = lock_file (store, "lock", O_RDWR | O_CREAT, error);
-  if (lock_fd < 0 || !recover (store, error))
+  if (lock_fd < 0 || !vf_trash_recover (store, error))
     return FALSE;
   g_autoptr (VfReach) reach = mark_ahead (store);
   Sweep sweep = {.store = store, .reach = reach, .result = out_result, .dry_run = dry_run};
   gboolean ok = lock_store (&sweep, lock_fd, error) && sweep_locked (&sweep, error);
   vf_fd_clear (&lock_fd);
-  ok = ok && empty_trash (&sweep, error);
+  ok = ok &&
+       vf_trash_empty (store, dry_run, sweep.trash, &out_result->bytes, &out_result->others, error);
   g_free (sweep.trash);
   return ok;
 }

@@ -36,4 +36,18 @@ guint64 vf_trash_measure (int dir_fd, const char *name);
  * monotonic clock (0: never). TRUE when all of it is gone. */
 gboolean vf_trash_remove (VfStore *store, const char *name, gint64 deadline_usec);
 
+/* --- For the sweep, which holds the flock of "trash" --- */
+
+/* Renames @trash_path, relative to the store as are all, back to @relative. That a writer has taken
+ * it back or has made another meanwhile is success. */
+gboolean
+vf_trash_put_back (VfStore *store, const char *trash_path, const char *relative, GError **error);
+/* Puts back all that is in trash/sweep. */
+gboolean vf_trash_recover (VfStore *store, GError **error);
+/* Removes what is in the trash, but what has not been in quarantine for a week; @dry_run: only
+ * counts. Adds to *@bytes and *@entries what that is, but for the entry @counted ("trash/…", or
+ * NULL), which the caller has counted already. */
+gboolean vf_trash_empty (VfStore *store, gboolean dry_run, const char *counted, guint64 *bytes,
+                         guint64 *entries, GError **error);
+
 G_END_DECLS

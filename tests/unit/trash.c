@@ -51,6 +51,80 @@ test_measure_and_remove (Fixture *fixture, gconstpointer user_data)
   g_assert_true (vf_trash_remove (fixture->store, "t", 0));
 }
 
+static void
+test_put_back (Fixture *fixture, gconstpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  VfStore *store = fixture->store;
+  store_write (fixture, "trash/a", "old");
+  g_assert_true (vf_trash_put_back (store, "trash/a", "tmp/a", &error));
+  g_assert_true (store_has (fixture, "tmp/a"));
+  g_assert_false (store_has (fixture, "trash/a"));
+
+  store_write (fixture, "trash/a", "older");
+  g_assert_true (vf_trash_put_back (store, "trash/a", "tmp/a", &error));
+  g_assert_cmpint (store_stat (fixture, "tmp/a").st_size, ==, strlen ("old"));
+  g_assert_false (store_has (fixture, "trash/a"));
+
+  g_assert_true (vf_trash_put_back (store, "trash/none", "tmp/b", &error));
+  g_assert_no_error (error);
+  store_write (fixture, "trash/a", "old");
+  g_assert_false (vf_trash_put_back (store, "trash/a", "tmp/a/below", &error));
+  g_assert_error (error, VF_SYSTEM_ERROR, ENOTDIR);
+  g_assert_true (store_has (fixture, "trash/a"));
+}
+
+static void
+test_recover (Fixture *fixture, gconstpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  int fd = vf_store_fd (fixture->store);
+  g_assert_true (vf_trash_recover (fixture->store, &error));
+  g_assert_cmpint (mkdirat (fd, "trash/sweep", 0700), ==, 0);
+  store_write (fixture, "trash/sweep/packages:p", "p");
+  store_write (fixture, "trash/sweep/objects:o", "o");
+  store_write (fixture, "trash/sweep/foreign", "f");
+  g_assert_true (vf_trash_recover (fixture->store, &error));
+  g_assert_no_error (error);
+  g_assert_true (store_has (fixture, "packages/p"));
+  g_assert_true (store_has (fixture, "objects/o"));
+  g_assert_true (store_has (fixture, "trash/sweep/foreign"));
+
+  /* An object that cannot be put back keeps back all that may refer to it. */
+  store_write (fixture, "trash/sweep/packages:q", "q");
+  store_write (fixture, "trash/sweep/objects:o:below", "o");
+  g_assert_false (vf_trash_recover (fixture->store, &error));
+  g_assert_error (error, VF_SYSTEM_ERROR, ENOTDIR);
+  g_assert_false (store_has (fixture, "packages/q"));
+}
+
+static void
+test_empty (Fixture *fixture, gconstpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  int fd = vf_store_fd (fixture->store);
+  guint64 bytes = 1, entries = 1;
+  g_assert_cmpint (mkdirat (fd, "trash/quarantine", 0700), ==, 0);
+  g_assert_cmpint (mkdirat (fd, "trash/dead-1", 0700), ==, 0);
+  store_write (fixture, "trash/quarantine/young", "abc");
+  store_write (fixture, "trash/dead-1/a", "abc");
+  store_write (fixture, "trash/env-e-1", "abc");
+  guint64 expected = 1 + (guint64)store_stat (fixture, "trash/env-e-1").st_blocks * 512;
+
+  g_assert_true (vf_trash_empty (fixture->store, TRUE, "trash/dead-1", &bytes, &entries, &error));
+  g_assert_cmpuint (bytes, ==, expected);
+  g_assert_cmpuint (entries, ==, 2);
+  g_assert_cmpuint (store_count (fixture, "trash"), ==, 3);
+
+  bytes = entries = 0;
+  g_assert_true (vf_trash_empty (fixture->store, FALSE, NULL, &bytes, &entries, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (bytes, >, expected);
+  g_assert_cmpuint (entries, ==, 2);
+  g_assert_cmpuint (store_count (fixture, "trash"), ==, 1);
+  g_assert_true (store_has (fixture, "trash/quarantine/young"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -58,5 +132,8 @@ main (int argc, char **argv)
   g_test_add_func ("/trash/names", test_names);
   FIXTURE_TEST ("/trash/fresh", test_fresh);
   FIXTURE_TEST ("/trash/measure-and-remove", test_measure_and_remove);
+  FIXTURE_TEST ("/trash/put-back", test_put_back);
+  FIXTURE_TEST ("/trash/recover", test_recover);
+  FIXTURE_TEST ("/trash/empty", test_empty);
   return g_test_run ();
 }
