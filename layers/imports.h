@@ -1,7 +1,7 @@
 /* Imports: what a compiled module imports when it is executed, told from its instructions.
  *
  * Told are the imports of the module's own level, in their order, conditions or not; what its
- * functions import when they are called is none of them. */
+ * functions import when they are called is none of them, nor is what it imports lazily. */
 #pragma once
 
 #include <glib.h>

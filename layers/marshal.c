@@ -11,7 +11,7 @@
 #define FLAG_REF    0x80
 #define MAX_DEPTH   2000 /* marshal's own limit */
 #define FIRST_MINOR 8
-#define LAST_MINOR  14
+#define LAST_MINOR  15
 
 typedef struct {
   guint32 offset; /* of the type byte */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* What each version of CPython has made of the same module. */
-static const char *const versions[] = {"38", "39", "310", "311", "312", "313"};
+static const char *const versions[] = {"38", "39", "310", "311", "312", "313", "314", "315"};
 
 static void
 append (const char *name, gsize length, gboolean is_from, gpointer user_data)
@@ -53,6 +53,15 @@ test_versions (void)
 }
 
 static void
+test_lazy (void)
+{
+  g_autoptr (GBytes) bytes = load ("315-lazy");
+  gsize length;
+  const guint8 *pyc = g_bytes_get_data (bytes, &length);
+  assert_told (pyc, length, " now eager.name tried");
+}
+
+static void
 test_unknown_version (void)
 {
   g_autoptr (GBytes) bytes = load (versions[0]);
@@ -67,6 +76,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/imports/versions", test_versions);
+  g_test_add_func ("/imports/lazy", test_lazy);
   g_test_add_func ("/imports/unknown-version", test_unknown_version);
   return g_test_run ();
 }
