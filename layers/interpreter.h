@@ -25,14 +25,14 @@ typedef struct {
   char *bytecode_magic; /* the first four bytes of its .pyc files, as 8 hexadecimal digits */
   char *lib_name;       /* "python3.13", "python3.13t", "pypy3.9": the directory below lib/ */
   char *purelib;        /* relative to the environment: "lib/python3.13/site-packages" */
-  char *platlib;        /* the same as purelib, or below lib64 resolved to lib */
-  char *scripts;        /* "bin" */
-  char *data;           /* "" */
-  char *headers;        /* "include/site/python3.13": <dist name> is appended */
-  gboolean lib64;       /* venv makes lib64 -> lib here */
-  char **names;         /* links of bin/ as this version's venv makes them: python, python3, … */
-  char **tags; /* wheel tags, most specific first: "cp313-cp313-manylinux_2_36_x86_64"; empty
-                  where the probe found no `packaging` */
+  char *platlib; /* the same as purelib; from 3.15 on maybe "lib64/…", before resolved to "lib/…" */
+  char *scripts;  /* "bin" */
+  char *data;     /* "" */
+  char *headers;  /* "include/site/python3.13": <dist name> is appended */
+  gboolean lib64; /* venv makes lib64 -> lib here */
+  char **names;   /* links of bin/ as this version's venv makes them: python, python3, … */
+  char **tags;    /* wheel tags, most specific first: "cp313-cp313-manylinux_2_36_x86_64"; empty
+                     where the probe found no `packaging` */
   char *ensurepip_dir; /* directory of the wheels that ensurepip carries, or NULL */
   char *probe_id;      /* hex: a hash of all above; what image ids and resolutions depend on */
 } VfInterpreter;

@@ -16,13 +16,18 @@ def relative(path):
     return path[len(ROOT) + 1:]
 
 
+def has_lib64():
+    # venv made a link lib64 -> lib up to 3.14; since then platlib is a directory of its own where it is below lib64.
+    return sys.maxsize > 2**32 and sys.version_info < (3, 15)
+
+
 def scheme_paths():
     # The scheme of virtual environments; distributions patch the default one (Debian: posix_local).
     import sysconfig
     scheme = 'venv' if 'venv' in sysconfig.get_scheme_names() else 'posix_prefix'
     paths = sysconfig.get_paths(scheme, vars={'base': ROOT, 'platbase': ROOT})
     found = {key: relative(paths[key]) for key in ('purelib', 'platlib', 'scripts', 'data')}
-    if found['platlib'].startswith('lib64/'):
+    if has_lib64() and found['platlib'].startswith('lib64/'):
         found['platlib'] = 'lib/' + found['platlib'][len('lib64/'):]
     return found
 
@@ -110,7 +115,7 @@ def answer():
         bytecode_magic=''.join('%02x' % byte for byte in importlib.util.MAGIC_NUMBER),
         lib_name=os.path.basename(os.path.dirname(found['purelib'])),
         headers='include/site/python%d.%d' % version[:2],
-        lib64=sys.maxsize > 2**32,
+        lib64=has_lib64(),
         names=names,
         ensurepip_dir=bundle,
         tags=wheel_tags(bundle))

@@ -129,6 +129,14 @@ add_links (const VfMerge *merge, GError **error)
   return TRUE;
 }
 
+/* venv of 3.11 to 3.13 makes a directory of the interpreter's name in include/. */
+static gboolean
+has_named_include (const VfInterpreter *interpreter)
+{
+  return strcmp (interpreter->implementation, "cpython") == 0 && interpreter->minor >= 11 &&
+         interpreter->minor <= 13;
+}
+
 static gboolean
 add_directories (const VfMerge *merge, GError **error)
 {
@@ -139,7 +147,7 @@ add_directories (const VfMerge *merge, GError **error)
       !vf_tree_add_directory (tree, interpreter->purelib, 0755, error) ||
       !vf_tree_add_directory (tree, interpreter->platlib, 0755, error))
     return FALSE;
-  if (interpreter->minor < 11 || strcmp (interpreter->implementation, "cpython") != 0)
+  if (!has_named_include (interpreter))
     return TRUE;
   g_autofree char *path = g_strconcat ("include/", interpreter->lib_name, NULL);
   return vf_tree_add_directory (tree, path, 0755, error);

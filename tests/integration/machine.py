@@ -23,7 +23,7 @@ import pytest
 
 MUST_WORK = os.environ.get("VENVFS_MUST_WORK") == "1"
 TEST_USER = "venvfs-test"
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 8), (3, 14)
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 8), (3, 15)
 
 if sys.version_info < (3, 9):
     raise RuntimeError("the integration tests need Python 3.9 or newer to run them")

@@ -4,7 +4,6 @@ in it says of itself: compared with `python -m venv` at every Python."""
 import os
 import re
 import stat
-import sys
 
 import pytest
 
@@ -46,7 +45,8 @@ def test_tree(world, each_python):
     assert os.path.samefile(root / "bin" / "python", plain_python(pair))
     for name in ("python3", version):
         assert os.readlink(root / "bin" / name) == "python"
-    assert os.readlink(root / "lib64") == "lib" if sys.maxsize > 2**32 else not (root / "lib64").exists()
+    if "lib64" in plain:  # 64 bits, below 3.15
+        assert os.readlink(root / "lib64") == "lib"
     for name in ("lib", f"lib/{version}", f"lib/{version}/site-packages", "bin", "include"):
         assert stat.S_ISDIR(os.lstat(root / name).st_mode)
     assert root.stat().st_uid == world.uid

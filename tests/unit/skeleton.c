@@ -79,6 +79,18 @@ test_older (Fixture *fixture, gconstpointer unused)
                "prompt = 'p'\n");
 }
 
+/* From 3.14 on include/ is empty. */
+static void
+test_newer (Fixture *fixture, gconstpointer unused)
+{
+  VfInterpreter interpreter = make_interpreter ();
+  interpreter.minor = 14;
+  g_autoptr (VfImage) image = build_empty (fixture, &interpreter, TRUE);
+  VfImageNode node;
+  g_assert_cmpint (vf_image_lookup_path (image, "include", &node), ==, 0);
+  g_assert_cmpuint (node.n_children, ==, 0);
+}
+
 static void
 test_cfg (Fixture *fixture, gconstpointer unused)
 {
@@ -135,6 +147,7 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
   FIXTURE_TEST ("/skeleton/tree", test_tree);
   FIXTURE_TEST ("/skeleton/older", test_older);
+  FIXTURE_TEST ("/skeleton/newer", test_newer);
   FIXTURE_TEST ("/skeleton/cfg", test_cfg);
   FIXTURE_TEST ("/skeleton/home-that-cannot-be-said", test_home_that_cannot_be_said);
   FIXTURE_TEST ("/skeleton/templates-render", test_templates_render);
