@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/beneath.h"
 #include "fs/operations.h"
 
 struct VfFollow {
@@ -16,7 +17,7 @@ struct VfFollow {
   char *last;          /* the last path that was found; [lock] */
   GThread *notifier;   /* [lock] */
   gboolean is_running; /* the notifier has not looked for the last time yet; [lock] */
-  gboolean again;      /* another change since it began; [lock] */
+  gboolean is_pending; /* a change that no notifier has begun to tell of; [lock] */
 };
 
 VfFollow *
@@ -47,11 +48,12 @@ vf_follow_free (VfFollow *follow)
 static char *
 read_path (const VfFollow *follow)
 {
-  char link[32], parent[PATH_MAX];
+  VfProcPath link;
+  char parent[PATH_MAX];
   if (follow->parent_fd < 0)
     return NULL;
-  g_snprintf (link, sizeof link, "/proc/self/fd/%d", follow->parent_fd);
-  ssize_t length = readlink (link, parent, sizeof parent - 1);
+  ssize_t length =
+      readlink (vf_proc_path (&link, follow->parent_fd, NULL), parent, sizeof parent - 1);
   if (length <= 0 || parent[0] != '/')
     return NULL;
   parent[length] = '\0';
@@ -77,33 +79,34 @@ invalidate_view (guint64 id, gpointer user_data)
   fuse_lowlevel_notify_inval_inode (session->fuse, id, 0, 0);
 }
 
+static gboolean
+begin_telling (VfFollow *follow)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&follow->lock);
+  follow->is_running = follow->is_pending;
+  follow->is_pending = FALSE;
+  return follow->is_running;
+}
+
 static gpointer
 notifier_run (gpointer user_data)
 {
   VfFollow *follow = user_data;
-  gboolean more = TRUE;
-  while (more) {
+  while (begin_telling (follow))
     vf_overlay_foreach_view (follow->session->overlay, invalidate_view, follow->session);
-    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&follow->lock);
-    more = follow->again;
-    follow->again = FALSE;
-    follow->is_running = more;
-  }
   return NULL;
 }
 
-/* Holds: lock. */
+/* Where no thread is to be had, whoever looks at a view next tries again. Holds: lock. */
 static void
 notify (VfFollow *follow)
 {
-  if (follow->is_running) {
-    follow->again = TRUE;
+  if (follow->is_running)
     return;
-  }
   if (follow->notifier)
     g_thread_join (follow->notifier);
-  follow->is_running = TRUE;
-  follow->notifier = g_thread_new ("venvfs-follow", notifier_run, follow);
+  follow->notifier = g_thread_try_new ("venvfs-follow", notifier_run, follow, NULL);
+  follow->is_running = follow->notifier != NULL;
 }
 
 gboolean
@@ -113,12 +116,12 @@ vf_follow_refresh (VfFollow *follow)
   if (!path)
     return FALSE;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&follow->lock);
-  if (g_strcmp0 (path, follow->last) == 0)
-    return FALSE;
+  gboolean has_moved = g_strcmp0 (path, follow->last) != 0 &&
+                       vf_overlay_set_mount_point (follow->session->overlay, path);
   g_free (follow->last);
   follow->last = g_steal_pointer (&path);
-  if (!vf_overlay_set_mount_point (follow->session->overlay, follow->last))
-    return FALSE;
-  notify (follow);
-  return TRUE;
+  follow->is_pending |= has_moved;
+  if (follow->is_pending)
+    notify (follow);
+  return has_moved;
 }
