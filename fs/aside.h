@@ -11,8 +11,6 @@
  * (overlay->asides). All of this holds the tree writing. */
 #pragma once
 
-#include <string.h>
-
 #include "fs/internal.h"
 
 G_BEGIN_DECLS
@@ -46,18 +44,5 @@ int vf_aside_move (VfOverlay *overlay, const VfChild *child, guint64 from, int f
 int vf_aside_take_path (VfAside *aside, const char *path);
 /* Records that nothing needs as a place any more go. */
 void vf_aside_settle (VfAside *aside);
-
-static inline const char *
-vf_path_last (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-  return slash ? slash + 1 : path;
-}
-
-static inline char *
-vf_path_join (const char *path, const char *name)
-{
-  return *path ? g_strconcat (path, "/", name, NULL) : g_strdup (name);
-}
 
 G_END_DECLS

@@ -281,11 +281,7 @@ change_node (VfOverlay *overlay, guint64 id, guint mask, const struct stat *valu
 {
   VfNode node;
   g_auto (VfPlace) place = {0};
-  int result = vf_node_resolve (overlay, id, &node);
-  if (result == 0 && !node.present)
-    result = -ESTALE;
-  if (result == 0)
-    result = vf_place_find (overlay, &node, &place);
+  int result = vf_place_resolve (overlay, id, &node, &place);
   if (result < 0)
     return result;
   VF_AUTOFD fd = vf_beneath_open_forced (place.dir_fd, place.name, O_PATH);

@@ -8,8 +8,8 @@
  *      from resolving a node until a descriptor of it is there; held writing by whatever changes a
  *      name, a place or which bytes a node has. Never held while a file's bytes are read, written
  * or copied.
- *   3. the mutexes inside the table, the descriptors, the listings and the views: for one call
- * each.
+ *   3. the mutexes inside the table, the descriptors, the listings, the views and the ids, and that
+ *      of the images: for one call each.
  *
  * So a rename of a directory waits for whoever walks through it, a copy-up of a gigabyte makes
  * nobody wait but those who want that file, and nobody waits for a lock with an inner one held.
@@ -18,12 +18,14 @@
  * need; the others say what their caller holds. */
 #pragma once
 
+#include <string.h>
+
 #include "fs/beneath.h"
 #include "fs/descriptors.h"
-#include "layers/marks.h"
 #include "fs/overlay.h"
 #include "fs/upper.h"
 #include "layers/io.h"
+#include "layers/marks.h"
 
 G_BEGIN_DECLS
 
@@ -69,6 +71,21 @@ struct VfOverlay {
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfOverlay, vf_overlay_free)
 
+/* ---- paths below the root, which is "" */
+
+static inline const char *
+vf_path_last (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+  return slash ? slash + 1 : path;
+}
+
+static inline char *
+vf_path_join (const char *path, const char *name)
+{
+  return *path ? g_strconcat (path, "/", name, NULL) : g_strdup (name);
+}
+
 /* ---- node.c: from a node id to what it is and where it stands */
 
 typedef struct {
@@ -93,6 +110,8 @@ typedef struct {
 } VfPlace;
 /* Holds: tree, until the place has been used. */
 int vf_place_find (VfOverlay *overlay, const VfNode *node, VfPlace *out_place);
+/* The same of @id, which is resolved. -ESTALE when nothing in the upper stands for it. */
+int vf_place_resolve (VfOverlay *overlay, guint64 id, VfNode *out_node, VfPlace *out_place);
 void vf_place_clear (VfPlace *place);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VfPlace, vf_place_clear)
 
@@ -104,6 +123,8 @@ void vf_temporary_name (VfOverlay *overlay, char out_name[VF_NAME_BYTES]);
 /* The number in overlay->images of the image called @id, which is opened from the store if this
  * mount has not used it yet; or -errno. */
 int vf_image_number (VfOverlay *overlay, const VfDigest *id);
+/* The same of an image that is open: if it is new there, it is referenced. */
+int vf_image_enter (VfOverlay *overlay, VfImage *image);
 VfImage *vf_image_numbered (VfOverlay *overlay, guint number);
 
 /* ---- lower.c: image nodes by the ids that this mount gives them. All hold: tree */

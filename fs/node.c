@@ -9,15 +9,23 @@
 
 #include "fs/internal.h"
 
+/* -ENOENT: it may get the next number; -EMFILE: there is none left. Holds: images. */
+static int
+find_number (VfOverlay *overlay, const VfDigest *id)
+{
+  for (guint i = 0; i < overlay->images->len; i++)
+    if (vf_digest_equal (vf_image_id (overlay->images->pdata[i]), id))
+      return (int)i;
+  return overlay->images->len < G_MAXUINT16 ? -ENOENT : -EMFILE;
+}
+
 int
 vf_image_number (VfOverlay *overlay, const VfDigest *id)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&overlay->images_lock);
-  for (guint i = 0; i < overlay->images->len; i++)
-    if (vf_digest_equal (vf_image_id (overlay->images->pdata[i]), id))
-      return (int)i;
-  if (overlay->images->len >= G_MAXUINT16)
-    return -EMFILE;
+  int number = find_number (overlay, id);
+  if (number != -ENOENT)
+    return number;
 
   g_autofree char *path = vf_digest_path ("images/", id);
   g_autoptr (GError) error = NULL;
@@ -28,6 +36,17 @@ vf_image_number (VfOverlay *overlay, const VfDigest *id)
     return -EIO;
   }
   g_ptr_array_add (overlay->images, image);
+  return (int)overlay->images->len - 1;
+}
+
+int
+vf_image_enter (VfOverlay *overlay, VfImage *image)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&overlay->images_lock);
+  int number = find_number (overlay, vf_image_id (image));
+  if (number != -ENOENT)
+    return number;
+  g_ptr_array_add (overlay->images, vf_image_ref (image));
   return (int)overlay->images->len - 1;
 }
 
@@ -174,6 +193,15 @@ vf_place_find (VfOverlay *overlay, const VfNode *node, VfPlace *out_place)
   if (result == 0)
     out_place->dir_fd = out_place->directory->fd;
   return result;
+}
+
+int
+vf_place_resolve (VfOverlay *overlay, guint64 id, VfNode *out_node, VfPlace *out_place)
+{
+  int result = vf_node_resolve (overlay, id, out_node);
+  if (result == 0 && !out_node->present)
+    result = -ESTALE;
+  return result < 0 ? result : vf_place_find (overlay, out_node, out_place);
 }
 
 void

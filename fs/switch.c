@@ -27,7 +27,6 @@ typedef struct {
   VfImage *former, *next;
   GHashTable *notes; /* path → Note, owned by it */
   VfSwitchEffect *effect;
-  int result; /* of the comparison */
 } Switch;
 
 static void
@@ -55,13 +54,6 @@ note_add (guint64 directory, const char *path, guint64 before, gpointer user_dat
   Note *note = g_new (Note, 1);
   *note = (Note){.directory = directory, .path = g_strdup (path), .before = before};
   g_hash_table_insert (change->notes, note->path, note);
-}
-
-static const char *
-note_name (const Note *note)
-{
-  const char *slash = strrchr (note->path, '/');
-  return slash ? slash + 1 : note->path;
 }
 
 /* --- Comparing --- */
@@ -177,7 +169,7 @@ compare_pair (Switch *change, const VfNode *node, int dir_fd, const Pairs *pairs
   if (pair_is_one_file (pairs) && !pair_is_directory (pairs) &&
       pairs->nodes[0].mode == pairs->nodes[1].mode)
     return 0;
-  g_autofree char *path = *above ? g_strconcat (above, "/", one->name, NULL) : g_strdup (one->name);
+  g_autofree char *path = vf_path_join (above, one->name);
   VfChild child;
   int result = vf_child_find (change->overlay, node, dir_fd, one->name, &child);
   if (result < 0 && result != -ENOENT)
@@ -223,19 +215,10 @@ compare_images (Switch *change)
 static int
 show (VfOverlay *overlay, VfImage *image)
 {
-  guint number;
-  g_mutex_lock (&overlay->images_lock);
-  gboolean found = FALSE;
-  for (number = 0; number < overlay->images->len && !found; number++)
-    found = vf_digest_equal (vf_image_id (overlay->images->pdata[number]), vf_image_id (image));
-  if (found)
-    number--;
-  else if (number < G_MAXUINT16)
-    g_ptr_array_add (overlay->images, vf_image_ref (image));
-  overlay->newest = number < G_MAXUINT16 ? overlay->images->pdata[number] : overlay->newest;
-  g_mutex_unlock (&overlay->images_lock);
-  if (number >= G_MAXUINT16)
-    return -EMFILE;
+  int number = vf_image_enter (overlay, image);
+  if (number < 0)
+    return number;
+  overlay->newest = vf_image_numbered (overlay, (guint)number);
   g_array_append_val (overlay->shown, number);
   vf_lowers_retire (overlay);
   vf_listings_clear (overlay->listings);
@@ -265,7 +248,7 @@ settle_note (Switch *change, const Note *note, GHashTable *changed)
   /* It is gone itself, and its own name was noted. */
   if (result < 0)
     return result == -ESTALE || result == -ENOENT || result == -ENOTDIR ? 0 : result;
-  result = vf_child_find_in (overlay, &node, note_name (note), &child);
+  result = vf_child_find_in (overlay, &node, vf_path_last (note->path), &child);
   if (result < 0 && result != -ENOENT)
     return result;
   gboolean present = result == 0 && (child.upper.flags & VF_UPPER_PRESENT);
@@ -275,7 +258,8 @@ settle_note (Switch *change, const Note *note, GHashTable *changed)
   if ((result == 0 ? child.id : 0) == note->before)
     return 0;
   VfSwitchEntry *entry = g_new (VfSwitchEntry, 1);
-  *entry = (VfSwitchEntry){.directory = note->directory, .name = g_strdup (note_name (note))};
+  *entry =
+      (VfSwitchEntry){.directory = note->directory, .name = g_strdup (vf_path_last (note->path))};
   g_ptr_array_add (change->effect->entries, entry);
   if (g_hash_table_add (changed, g_memdup2 (&note->directory, sizeof note->directory))) {
     g_array_append_val (change->effect->nodes, note->directory);

@@ -37,8 +37,8 @@ typedef enum {
   VF_UPPER_STUB = 1 << 2,    /* the content is still the store's (user.venvfs.digest) */
   VF_UPPER_DIRECTORY = 1 << 3,
   VF_UPPER_UNCOUNTED = 1 << 4, /* see above */
-  VF_UPPER_UNMARKED = 1 << 5,  /* a copied-up symlink: nothing but this record tells its id, so it
-                                  is kept until it is unlinked */
+  VF_UPPER_UNMARKED = 1 << 5,  /* nothing but this record tells its id (a copied-up symlink, a
+                                  renamed directory), so it is kept until it is unlinked */
   VF_UPPER_NEW_NAME = 1 << 6,  /* copied up, and its name in the upper not yet synced */
   VF_UPPER_UNNAMED = 1 << 7,   /* an orphan that never had a name, and may be given one */
 } VfUpperFlags;

@@ -36,11 +36,7 @@ reach (VfOverlay *overlay, guint64 id, VfBeneathFunc func, Attribute *attribute)
   g_auto (VfPlace) place = {0};
   VfProcPath path;
   VfNode node;
-  int result = vf_node_resolve (overlay, id, &node);
-  if (result == 0 && !node.present)
-    result = -ESTALE;
-  if (result == 0)
-    result = vf_place_find (overlay, &node, &place);
+  int result = vf_place_resolve (overlay, id, &node, &place);
   if (result < 0)
     return result;
   attribute->path = vf_proc_path (&path, place.dir_fd, place.name);
