@@ -90,7 +90,7 @@ vf_operation_write (fuse_req_t req, fuse_ino_t id, const char *data, size_t size
   gsize written;
   vf_request_begin_copying (req);
   int result = vf_overlay_write (vf_request_overlay (req), id, (guint64)offset, data, size,
-                                 vf_request_takes_setid () ? VF_WRITE_TAKES_SETID : 0, &written);
+                                 vf_request_takes_setid (), &written);
   vf_request_end_copying ();
   if (result < 0)
     fuse_reply_err (req, -result);

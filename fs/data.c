@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "fs/internal.h"
@@ -238,19 +237,17 @@ take_setid (VfOverlay *overlay, guint64 id, int fd)
 
 int
 vf_overlay_write (VfOverlay *overlay, guint64 id, guint64 offset, const void *data, gsize size,
-                  VfWriteFlags flags, gsize *out_written)
+                  gboolean takes_setid, gsize *out_written)
 {
   g_autoptr (VfDescriptor) descriptor = NULL;
   int result = vf_node_open_writable (overlay, id, FALSE, &descriptor);
-  if (result == 0 && (flags & VF_WRITE_TAKES_SETID))
+  if (result == 0 && takes_setid)
     result = take_setid (overlay, id, descriptor->fd);
   if (result < 0)
     return result;
-  struct iovec vector = {.iov_base = (void *)data, .iov_len = size};
   ssize_t n;
   do
-    n = pwritev2 (descriptor->fd, &vector, 1, (off_t)offset,
-                  (flags & VF_WRITE_APPEND) ? RWF_APPEND : 0);
+    n = pwrite (descriptor->fd, data, size, (off_t)offset);
   while (n < 0 && errno == EINTR);
   if (n < 0)
     return -errno;
@@ -350,9 +347,8 @@ open_for_sync (VfOverlay *overlay, guint64 id, int *out_fd)
   return MIN (*out_fd, 0);
 }
 
-/* The directory in which copying up has made a name for @id that is not known to be on the disk; -1
- * in
- * @out_fd when there is none. */
+/* The directory in which copying up has made a name for @id that is not known to be on the disk;
+ * -1 in @out_fd when there is none. */
 static int
 open_parent_of_new_name (VfOverlay *overlay, guint64 id, guint64 *out_parent, int *out_fd)
 {

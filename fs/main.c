@@ -59,8 +59,6 @@ daemon_is_idle (Daemon *daemon)
   return vf_mounts_count (daemon->mounts) == 0 && vf_control_n_clients (daemon->control) == 0;
 }
 
-static gboolean daemon_leave (gpointer user_data);
-
 static char *
 door_path (const Daemon *daemon)
 {

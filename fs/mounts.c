@@ -126,7 +126,6 @@ mount_open_session (Mount *mount, GError **error)
       .prompt = request->prompt,
       .mount_point = request->mount_point,
       .generation = request->generation,
-      .owner_is_mounter = TRUE,
   };
   VfOverlay *overlay = vf_overlay_new (mount->image, &options, error);
   if (overlay == NULL)
@@ -341,7 +340,7 @@ static const char *const opcode_names[] = {
 static GVariant *
 requests_describe (VfSession *session)
 {
-  guint64 counts[64] = {0};
+  guint64 counts[VF_COUNTED_OPCODES];
   vf_session_counts (session, counts);
   GVariantBuilder builder;
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{st}"));

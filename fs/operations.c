@@ -35,8 +35,7 @@ static VfCaller
 caller_of (fuse_req_t req)
 {
   const struct fuse_ctx *context = fuse_req_ctx (req);
-  return (VfCaller){
-      .uid = context->uid, .gid = context->gid, .umask = context->umask, .pid = context->pid};
+  return (VfCaller){.uid = context->uid, .gid = context->gid, .umask = context->umask};
 }
 
 static struct fuse_entry_param

@@ -7,8 +7,6 @@
 
 G_BEGIN_DECLS
 
-#define VF_COUNTED_OPCODES 64
-
 typedef struct VfFollow VfFollow;
 typedef struct VfPrefetch VfPrefetch;
 typedef struct VfPusher VfPusher;

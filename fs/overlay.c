@@ -37,9 +37,11 @@ open_directories (VfOverlay *overlay, const VfOverlayOptions *options, GError **
     return FALSE;
   overlay->work_fd = alone ? open_directory (options->work_fd, ".", error)
                            : open_directory (options->environment_fd, "work", error);
-  if (!alone)
-    overlay->environment_fd = fcntl (options->environment_fd, F_DUPFD_CLOEXEC, 3);
-  return overlay->work_fd >= 0;
+  if (overlay->work_fd < 0 || alone)
+    return overlay->work_fd >= 0;
+  overlay->environment_fd = fcntl (options->environment_fd, F_DUPFD_CLOEXEC, 3);
+  return overlay->environment_fd >= 0 ||
+         vf_error_errno (error, errno, "environment: cannot keep its directory open");
 }
 
 /* What a former daemon left in work/, or the kernel did not forget before the mount ended, belongs
@@ -95,19 +97,6 @@ forgets_sizes (int fd)
   return fstatfs (fd, &fs) == 0 && fs.f_type == BTRFS_SUPER_MAGIC;
 }
 
-static void
-choose_owner (VfOverlay *overlay, gboolean owner_is_mounter)
-{
-  struct stat upper;
-  overlay->privileged = geteuid () == 0;
-  overlay->uid = geteuid ();
-  overlay->gid = getegid ();
-  if (!owner_is_mounter && fstat (overlay->upper_fd, &upper) == 0) {
-    overlay->uid = upper.st_uid;
-    overlay->gid = upper.st_gid;
-  }
-}
-
 /* What was set aside when the generation was left, and by a switch that was not completed. */
 static gboolean
 bring_back (VfOverlay *overlay, guint generation, GError **error)
@@ -149,7 +138,9 @@ vf_overlay_new (VfImage *image, const VfOverlayOptions *options, GError **error)
   if (!open_directories (overlay, options, error) || !empty_work (overlay->work_fd, error) ||
       !probe_upper (overlay, error))
     return NULL;
-  choose_owner (overlay, options->owner_is_mounter);
+  overlay->privileged = geteuid () == 0;
+  overlay->uid = geteuid ();
+  overlay->gid = getegid ();
   overlay->forgets_sizes = forgets_sizes (overlay->upper_fd);
   VfProcPath path;
   overlay->has_aside = vf_mark_has_aside (vf_proc_path (&path, overlay->upper_fd, NULL));

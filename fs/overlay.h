@@ -7,6 +7,7 @@
  * Node ids
  *   below 2^62   image nodes. No state: the id is looked up in the images.
  *   bit 62 set   nodes born in the upper: 2^62 | st_ino of the upper's file system.
+ *   bit 63 set   image nodes whose own id is another node's, since a switch (fs/lower.c).
  *   A copied-up node keeps its image id (recorded in user.venvfs.id of the upper file), so
  * descriptors and maps that are open already see the new data.
  *
@@ -17,7 +18,7 @@
  * whose mode, owner, times or name changed), user.venvfs.lower (image id and path that a renamed
  * directory stands for).
  *
- * Locking: every call may come from any worker at any time. See overlay.c for the locks and their
+ * Locking: every call may come from any worker at any time. See internal.h for the locks and their
  * order. No lock is held while a caller's buffer is filled from a slow disk, nor during a copy-up
  * of data but the node's own. */
 #pragma once
@@ -33,14 +34,13 @@ G_BEGIN_DECLS
 typedef struct VfOverlay VfOverlay;
 
 typedef struct {
-  VfStore *store;            /* for objects; referenced */
-  int environment_fd;        /* directory that holds upper/ and work/, or the upper; duplicated */
-  int work_fd;               /* the work directory, if that is the upper; else 0; duplicated */
-  const char *prompt;        /* for views; copied */
-  const char *mount_point;   /* for views, as long as vf_overlay_set_mount_point() has not been
-                                called; copied */
-  guint generation;          /* of the image, whose aside/<n>/ is brought back; 0: none */
-  gboolean owner_is_mounter; /* image nodes are owned by this process's uid and gid */
+  VfStore *store;          /* for objects; referenced */
+  int environment_fd;      /* directory that holds upper/ and work/, or the upper; duplicated */
+  int work_fd;             /* the work directory, if that is the upper; else 0; duplicated */
+  const char *prompt;      /* for views; copied */
+  const char *mount_point; /* for views, as long as vf_overlay_set_mount_point() has not been
+                              called; copied */
+  guint generation;        /* of the image, whose aside/<n>/ is brought back; 0: none */
 } VfOverlayOptions;
 
 /* Who asks: for ownership of what is created. */
@@ -48,7 +48,6 @@ typedef struct {
   uid_t uid;
   gid_t gid;
   mode_t umask;
-  pid_t pid;
 } VfCaller;
 
 typedef struct {
@@ -154,13 +153,9 @@ typedef struct {
 } VfRead;
 int vf_overlay_read (VfOverlay *overlay, guint64 id, guint64 offset, gsize size, VfRead *out_read);
 void vf_overlay_read_done (VfOverlay *overlay, VfRead *read);
-typedef enum {
-  VF_WRITE_APPEND = 1 << 0,
-  VF_WRITE_TAKES_SETID = 1 << 1, /* as VF_TAKE_SETID */
-} VfWriteFlags;
-/* Copies up first where need be; @out_written may be short. */
+/* Copies up first where need be; @out_written may be short. @takes_setid: as VF_TAKE_SETID. */
 int vf_overlay_write (VfOverlay *overlay, guint64 id, guint64 offset, const void *data, gsize size,
-                      VfWriteFlags flags, gsize *out_written);
+                      gboolean takes_setid, gsize *out_written);
 int vf_overlay_fallocate (VfOverlay *overlay, guint64 id, int mode, guint64 offset, guint64 length);
 int
 vf_overlay_lseek (VfOverlay *overlay, guint64 id, gint64 offset, int whence, gint64 *out_offset);

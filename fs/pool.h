@@ -34,7 +34,7 @@ void vf_pool_free (VfPool *pool);
 gboolean vf_pool_add (VfPool *pool, int fd, VfPoolStepFunc step, VfPoolGoneFunc gone,
                       gpointer user_data, GError **error);
 
-/* For tests and `status`. */
+/* For tests. */
 guint vf_pool_n_workers (VfPool *pool);
 guint vf_pool_n_sources (VfPool *pool);
 

@@ -235,8 +235,8 @@ vf_session_mount_point (VfSession *session)
 }
 
 void
-vf_session_counts (VfSession *session, guint64 counts[64])
+vf_session_counts (VfSession *session, guint64 out_counts[VF_COUNTED_OPCODES])
 {
   for (guint i = 0; i < VF_COUNTED_OPCODES; i++)
-    counts[i] = __atomic_load_n (&session->counts[i], __ATOMIC_RELAXED);
+    out_counts[i] = __atomic_load_n (&session->counts[i], __ATOMIC_RELAXED);
 }

@@ -37,7 +37,8 @@ int vf_session_switch (VfSession *session, const VfSwitch *wanted, char ***out_h
 
 /* The mount point as it is now, absolute; the caller frees. */
 char *vf_session_mount_point (VfSession *session);
-/* Requests by FUSE opcode since the mount, for tests and `status --json`. @counts: 64 entries. */
-void vf_session_counts (VfSession *session, guint64 counts[64]);
+/* Requests by FUSE opcode since the mount, for tests and `status --json`. */
+#define VF_COUNTED_OPCODES 64
+void vf_session_counts (VfSession *session, guint64 out_counts[VF_COUNTED_OPCODES]);
 
 G_END_DECLS

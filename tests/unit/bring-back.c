@@ -5,10 +5,8 @@ forget_everything (Fixture *fixture, VfImage *image)
 {
   vf_overlay_free (fixture->overlay);
   g_autoptr (GError) error = NULL;
-  VfOverlayOptions options = {.store = fixture->store,
-                              .environment_fd = fixture->environment_fd,
-                              .generation = 1,
-                              .owner_is_mounter = TRUE};
+  VfOverlayOptions options = {
+      .store = fixture->store, .environment_fd = fixture->environment_fd, .generation = 1};
   fixture->overlay = vf_overlay_new (image, &options, &error);
   g_assert_no_error (error);
 }

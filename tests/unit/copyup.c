@@ -138,7 +138,7 @@ test_a_failure_leaves_the_lower (Fixture *fixture, gconstpointer user_data)
       renameat (vf_store_fd (fixture->store), object, vf_store_fd (fixture->store), "tmp/away"), ==,
       0);
   gsize written;
-  g_assert_cmpint (vf_overlay_write (fixture->overlay, id, 0, "x", 1, 0, &written), ==, -EIO);
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, id, 0, "x", 1, FALSE, &written), ==, -EIO);
   g_assert_false (disk_has (fixture, "upper/dir/file"));
   g_assert_cmpint (
       renameat (vf_store_fd (fixture->store), "tmp/away", vf_store_fd (fixture->store), object), ==,
@@ -182,8 +182,10 @@ test_a_copy_can_be_interrupted (Fixture *fixture, gconstpointer user_data)
   guint64 file = id_at (fixture, "dir/file"), stub = id_at (fixture, "dir/exec");
   g_assert_cmpint (vf_copyup_file (fixture->overlay, stub, VF_COPYUP_STUB), ==, 0);
   vf_overlay_interrupt_by (always, &n_asked);
-  g_assert_cmpint (vf_overlay_write (fixture->overlay, file, 0, "x", 1, 0, &written), ==, -EINTR);
-  g_assert_cmpint (vf_overlay_write (fixture->overlay, stub, 0, "x", 1, 0, &written), ==, -EINTR);
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, file, 0, "x", 1, FALSE, &written), ==,
+                   -EINTR);
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, stub, 0, "x", 1, FALSE, &written), ==,
+                   -EINTR);
   vf_overlay_interrupt_by (NULL, NULL);
   g_assert_cmpint (n_asked, ==, 2);
   g_assert_false (disk_has (fixture, "upper/dir/file"));

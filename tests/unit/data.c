@@ -31,10 +31,11 @@ test_writing (Fixture *fixture, gconstpointer user_data)
   gsize written;
   guint64 dir = id_at (fixture, "dir");
   guint64 id = make_file (fixture, dir, "new", "hello");
-  g_assert_cmpint (vf_overlay_write (fixture->overlay, id, 0, " end", 4, VF_WRITE_APPEND, &written),
-                   ==, 0);
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, id, 5, " end", 4, FALSE, &written), ==, 0);
+  g_assert_cmpuint (written, ==, 4);
   assert_text (fixture, id, "hello end");
-  g_assert_cmpint (vf_overlay_write (fixture->overlay, dir, 0, "x", 1, 0, &written), ==, -EISDIR);
+  g_assert_cmpint (vf_overlay_write (fixture->overlay, dir, 0, "x", 1, FALSE, &written), ==,
+                   -EISDIR);
   VfRead read;
   g_assert_cmpint (vf_overlay_read (fixture->overlay, dir, 0, 10, &read), ==, -EISDIR);
 }
@@ -53,8 +54,7 @@ test_writing_takes_setid (Fixture *fixture, gconstpointer user_data)
     struct stat values = {.st_mode = modes[i].before};
     g_assert_cmpint (vf_overlay_setattr (fixture->overlay, id, VF_SET_MODE, &values, NULL, &entry),
                      ==, 0);
-    g_assert_cmpint (
-        vf_overlay_write (fixture->overlay, id, 0, "x", 1, VF_WRITE_TAKES_SETID, &written), ==, 0);
+    g_assert_cmpint (vf_overlay_write (fixture->overlay, id, 0, "x", 1, TRUE, &written), ==, 0);
     g_assert_cmpint (vf_overlay_getattr (fixture->overlay, id, &entry), ==, 0);
     g_assert_cmpuint (entry.st.st_mode, ==, S_IFREG | modes[i].after);
   }

@@ -241,7 +241,7 @@ static int
 write_view (Fixture *fixture)
 {
   gsize written;
-  return vf_overlay_write (fixture->overlay, id_at (fixture, "view"), 0, "D", 1, 0, &written);
+  return vf_overlay_write (fixture->overlay, id_at (fixture, "view"), 0, "D", 1, FALSE, &written);
 }
 
 static int
@@ -285,8 +285,8 @@ prepare_written_target (Fixture *fixture)
 {
   gsize written;
   g_assert_cmpint (
-      vf_overlay_write (fixture->overlay, id_at (fixture, "dir/file"), 0, "D", 1, 0, &written), ==,
-      0);
+      vf_overlay_write (fixture->overlay, id_at (fixture, "dir/file"), 0, "D", 1, FALSE, &written),
+      ==, 0);
 }
 
 static void

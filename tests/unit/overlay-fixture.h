@@ -76,8 +76,7 @@ fixture_start (Fixture *fixture)
   VfOverlayOptions options = {.store = fixture->store,
                               .environment_fd = fixture->environment_fd,
                               .prompt = "prompt",
-                              .mount_point = "/here/.venv",
-                              .owner_is_mounter = TRUE};
+                              .mount_point = "/here/.venv"};
   fixture->overlay = vf_overlay_new (fixture->image, &options, &error);
   g_assert_no_error (error);
 }
@@ -204,7 +203,7 @@ write_text (Fixture *fixture, guint64 id, guint64 offset, const char *text)
 {
   gsize written;
   g_assert_cmpint (
-      vf_overlay_write (fixture->overlay, id, offset, text, strlen (text), 0, &written), ==, 0);
+      vf_overlay_write (fixture->overlay, id, offset, text, strlen (text), FALSE, &written), ==, 0);
   g_assert_cmpuint (written, ==, strlen (text));
 }
 

@@ -206,7 +206,7 @@ change_something (Fixture *fixture, GPtrArray *all, int step)
   gsize written;
   switch (g_test_rand_int_range (0, 6)) {
   case 0:
-    vf_overlay_write (o, one->id, 0, name, strlen (name), 0, &written);
+    vf_overlay_write (o, one->id, 0, name, strlen (name), FALSE, &written);
     break;
   case 1:
     vf_overlay_unlink (o, one->parent, one->name);
