@@ -194,8 +194,7 @@ make_session (VfStore *store, VfImage *image, int fuse_fd, const char *environme
                                       .environment_fd =
                                           open (environment, O_PATH | O_DIRECTORY | O_CLOEXEC),
                                       .prompt = "test",
-                                      .mount_point = mount_point,
-                                      .owner_is_mounter = TRUE};
+                                      .mount_point = mount_point};
   VfOverlay *overlay = vf_overlay_new (image, &overlay_options, &error);
   if (!overlay)
     die (environment, error);
