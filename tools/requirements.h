@@ -30,7 +30,7 @@ void vf_requirements_add_text (VfRequirements *requirements, const char *label, 
 gboolean vf_requirements_add_file (VfRequirements *requirements, const char *path, GError **error);
 /* A requirement of the command line. */
 void vf_requirements_add_argument (VfRequirements *requirements, const char *argument);
-/* A directory or page of --find-links. */
+/* A directory or page of --find-links; a file is told by inode, size and times too. */
 void vf_requirements_add_find_links (VfRequirements *requirements, const char *location);
 /* The content of @path if it is there (a configuration file). */
 void vf_requirements_add_content (VfRequirements *requirements, const char *path);

@@ -27,6 +27,43 @@ vf_answer_clear (VfAnswer *answer)
 
 /* --- the key */
 
+/* Whether @line begins an option of pip's configuration that names files or directories whose
+ * content has a part in the answer. */
+static gboolean
+names_files (const char *line)
+{
+  static const char *const options[] = {"constraint", "requirement", "find-links"};
+  g_autofree char *name = g_strndup (line, strcspn (line, "=:"));
+  g_strchomp (name);
+  for (gsize i = 0; i < G_N_ELEMENTS (options); i++)
+    if (g_ascii_strcasecmp (name, options[i]) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* An INI file as Python's configparser reads it: what is indented continues the option above. */
+static void
+add_configuration (VfRequirements *requirements, const char *path)
+{
+  g_autofree char *text = NULL;
+  gboolean is_named = FALSE;
+  if (!g_file_get_contents (path, &text, NULL, NULL))
+    return;
+  vf_requirements_add_text (requirements, path, text);
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  for (gsize i = 0; lines[i]; i++) {
+    const char *values = lines[i];
+    if (!g_ascii_isspace (*values)) {
+      is_named = names_files (values);
+      values += strcspn (values, "=:");
+    }
+    g_auto (GStrv) words = g_strsplit_set (is_named ? values : "", " \t\r=", -1);
+    for (gsize k = 0; words[k]; k++)
+      if (*words[k])
+        vf_requirements_add_find_links (requirements, words[k]);
+  }
+}
+
 /* Where pip reads its configuration, in its own order. */
 static void
 add_configuration_files (VfRequirements *requirements, const VfInterpreter *interpreter)
@@ -35,18 +72,18 @@ add_configuration_files (VfRequirements *requirements, const VfInterpreter *inte
   const char *const *system = g_get_system_config_dirs ();
   for (gsize i = 0; system[i]; i++) {
     g_autofree char *path = g_build_filename (system[i], "pip", "pip.conf", NULL);
-    vf_requirements_add_content (requirements, path);
+    add_configuration (requirements, path);
   }
   g_autofree char *legacy = g_build_filename (g_get_home_dir (), ".pip", "pip.conf", NULL);
   g_autofree char *user = g_build_filename (g_get_user_config_dir (), "pip", "pip.conf", NULL);
   g_autofree char *prefix = g_path_get_dirname (interpreter->home);
   g_autofree char *site = g_build_filename (prefix, "pip.conf", NULL);
-  vf_requirements_add_content (requirements, "/etc/pip.conf");
-  vf_requirements_add_content (requirements, legacy);
-  vf_requirements_add_content (requirements, user);
-  vf_requirements_add_content (requirements, site);
+  add_configuration (requirements, "/etc/pip.conf");
+  add_configuration (requirements, legacy);
+  add_configuration (requirements, user);
+  add_configuration (requirements, site);
   if (chosen)
-    vf_requirements_add_content (requirements, chosen);
+    add_configuration (requirements, chosen);
 }
 
 static int

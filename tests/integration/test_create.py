@@ -127,7 +127,7 @@ def test_how_pip_goes_about_it_is_no_input(house):
 
 
 @pytest.mark.parametrize("change", first_quick(["requirement", "included file", "variable", "file of a variable",
-                                                   "wheelhouse", "option"]))
+                                                   "file of the configuration", "wheelhouse", "option"]))
 @pytest.mark.slow
 def test_any_input_makes_another_question(house, change):
     house.write("requirements.txt", "-r base.txt\napp\n")
@@ -135,6 +135,9 @@ def test_any_input_makes_another_question(house, change):
     args = ["-r", "requirements.txt"]
     if change == "file of a variable":
         house.environment["PIP_CONSTRAINT"] = str(house.write("constraints.txt", "lib==2.0\n"))
+    if change == "file of the configuration":
+        constraints = house.write("constraints.txt", "lib==2.0\n")
+        house.environment["PIP_CONFIG_FILE"] = str(house.write("pip.conf", f"[global]\nconstraint =\n    {constraints}\n"))
     created(house, "one", *args)
     if change == "requirement":
         house.write("requirements.txt", "-r base.txt\napp\nmy-tool\n")
@@ -142,7 +145,7 @@ def test_any_input_makes_another_question(house, change):
         house.write("base.txt", "lib<2\n")
     if change == "variable":
         house.environment["PIP_CONSTRAINT"] = str(house.write("constraints.txt", "lib==1.0\n"))
-    if change == "file of a variable":
+    if change in ("file of a variable", "file of the configuration"):
         house.write("constraints.txt", "lib==1.0\n")
     if change == "wheelhouse":
         write_wheel(house.wheelhouse, "lib", "3.0")
@@ -151,7 +154,7 @@ def test_any_input_makes_another_question(house, change):
     result = created(house, "two", *args)
     assert result["remembered"] is False
     expected = {"included file": "1.0", "variable": "1.0", "file of a variable": "1.0",
-                "wheelhouse": "3.0"}.get(change, "2.0")
+                "file of the configuration": "1.0", "wheelhouse": "3.0"}.get(change, "2.0")
     assert packages(result)["lib"] == expected
 
 
