@@ -30,6 +30,7 @@
 #include "layers/error.h"
 #include "layers/io.h"
 
+G_GNUC_PRINTF (2, 0)
 static void
 log_fuse (enum fuse_log_level level, const char *format, va_list args)
 {
