@@ -231,6 +231,7 @@ wait_for_workers (Work *work, VfBytecodeProgress progress, gpointer user_data)
   g_mutex_unlock (&work->lock);
 }
 
+/* Where no thread is to be had, this one works. */
 static gboolean
 compile_tasks (Work *work, guint n_workers, VfBytecodeProgress progress, gpointer user_data,
                GError **error)
@@ -238,11 +239,14 @@ compile_tasks (Work *work, guint n_workers, VfBytecodeProgress progress, gpointe
   guint n = MIN (n_workers ? n_workers : g_get_num_processors (), work->tasks->len);
   g_autofree GThread **threads = g_new0 (GThread *, n + 1);
   work->running = n;
-  for (guint i = 0; i < n; i++)
-    threads[i] = g_thread_new ("compile", run_worker, work);
+  for (guint i = 0; i < n; i++) {
+    threads[i] = g_thread_try_new ("compile", run_worker, work, NULL);
+    if (!threads[i])
+      run_worker (work);
+  }
   wait_for_workers (work, progress, user_data);
   for (guint i = 0; i < n; i++)
-    g_thread_join (threads[i]);
+    g_clear_pointer (&threads[i], g_thread_join);
   if (!work->error)
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&work->error));

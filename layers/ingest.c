@@ -130,11 +130,15 @@ work (gpointer data)
   return NULL;
 }
 
-static void
+/* Up to @n; FALSE when there is none. */
+static gboolean
 start_workers (VfIngest *ingest, guint n)
 {
-  while (ingest->threads->len < n)
-    g_ptr_array_add (ingest->threads, g_thread_new ("ingest", work, ingest));
+  GThread *thread;
+  while (ingest->threads->len < n &&
+         (thread = g_thread_try_new ("ingest", work, ingest, NULL)) != NULL)
+    g_ptr_array_add (ingest->threads, thread);
+  return ingest->threads->len > 0;
 }
 
 /* --- The caller's threads --- */
@@ -342,7 +346,11 @@ vf_ingest_finish (VfIngest *ingest, const VfIngestWheel *wheels, gsize n_wheels,
   for (gsize i = 0; i < n_wheels; i++)
     total_bytes += jobs[i]->size;
   guint n = options->n_workers ? options->n_workers : g_get_num_processors ();
-  start_workers (ingest, (guint)MIN (n, n_wheels));
+  if (!start_workers (ingest, (guint)MIN (n, n_wheels)))
+    return vf_error_set (error, VF_ERROR_FAILED,
+                         "%s: no thread can be started to unpack it; end some processes, or raise "
+                         "the limit on them (ulimit -u)",
+                         wheels[0].path);
   do
     if (!wait_for (ingest, jobs, n_wheels, total_bytes, options, error))
       return FALSE;

@@ -247,11 +247,13 @@ run_downloads (GArray *downloads, GError **error)
     return FALSE;
   for (guint i = 0; i < downloads->len; i++) {
     Download *download = &g_array_index (downloads, Download, i);
-    download->thread = g_thread_new ("download", run_download, download);
+    download->thread = g_thread_try_new ("download", run_download, download, NULL);
+    if (download->thread == NULL)
+      run_download (download);
   }
   for (guint i = 0; i < downloads->len; i++) {
     Download *download = &g_array_index (downloads, Download, i);
-    g_thread_join (download->thread);
+    g_clear_pointer (&download->thread, g_thread_join);
     if (ok && !download->ok) {
       ok = FALSE;
       g_propagate_error (error, g_steal_pointer (&download->error));

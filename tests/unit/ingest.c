@@ -1,14 +1,28 @@
 /* layers/ingest.c: several wheels, all or none. */
 #include "layers/ingest.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <pthread.h>
 
 #include "layers/error.h"
 #include "tests/unit/wheel-fixture.h"
 
 #define N_WHEELS 6
+
+static gboolean no_threads;
+
+/* In the place of the C library's. */
+int
+pthread_create (pthread_t *out_thread, const pthread_attr_t *attributes, void *(*func) (void *),
+                void *data)
+{
+  int (*real) (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  *(void **)&real = dlsym (RTLD_NEXT, "pthread_create");
+  return no_threads ? EAGAIN : real (out_thread, attributes, func, data);
+}
 
 typedef struct {
   char *directory;
@@ -265,6 +279,24 @@ test_ahead_for_nothing (Fixture *f, gconstpointer data)
   expect_nothing (f);
 }
 
+static void
+test_no_threads (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  VfIngestOptions options = {0};
+  g_autoptr (VfIngest) ingest = vf_ingest_new (f->store, NULL, NULL);
+  no_threads = TRUE;
+  vf_ingest_ahead (ingest, f->paths[0]);
+  g_assert_false (
+      vf_ingest_finish (ingest, f->wheels, N_WHEELS, &options, f->results, NULL, &error));
+  no_threads = FALSE;
+  g_assert_error (error, VF_ERROR, VF_ERROR_FAILED);
+  g_assert_true (g_str_has_prefix (error->message, f->paths[0]));
+  g_assert_nonnull (strstr (error->message, "ulimit -u"));
+  g_clear_pointer (&ingest, vf_ingest_free);
+  expect_nothing (f);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -282,5 +314,6 @@ main (int argc, char **argv)
   g_test_add ("/ingest/ahead-is-bad", Fixture, NULL, set_up, test_ahead_is_bad, tear_down);
   g_test_add ("/ingest/ahead-for-nothing", Fixture, NULL, set_up, test_ahead_for_nothing,
               tear_down);
+  g_test_add ("/ingest/no-threads", Fixture, NULL, set_up, test_no_threads, tear_down);
   return g_test_run ();
 }
