@@ -37,14 +37,18 @@ static const char *const directories[] = {
 };
 
 char *
-vf_store_default_path (void)
+vf_store_usual_path (void)
 {
-  const char *path = g_getenv ("VENVFS_STORE");
-  if (path && *path)
-    return g_strdup (path);
   if (geteuid () == 0)
     return g_strdup ("/var/lib/venvfs");
   return g_build_filename (g_get_user_data_dir (), "venvfs", NULL);
+}
+
+char *
+vf_store_default_path (void)
+{
+  const char *path = g_getenv ("VENVFS_STORE");
+  return path && *path ? g_strdup (path) : vf_store_usual_path ();
 }
 
 static gboolean

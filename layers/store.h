@@ -30,7 +30,9 @@ G_BEGIN_DECLS
 
 typedef struct VfStore VfStore;
 
-/* The default store: $VENVFS_STORE, else /var/lib/venvfs for root, else $XDG_DATA_HOME/venvfs. */
+/* /var/lib/venvfs for root, else $XDG_DATA_HOME/venvfs. */
+char *vf_store_usual_path (void);
+/* The default store: $VENVFS_STORE, else the usual one. */
 char *vf_store_default_path (void);
 
 /* Opens the store at @path, making it (with all its directories) if it is absent or an empty

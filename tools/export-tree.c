@@ -406,7 +406,7 @@ export_root (Export *export, VfImage *image, int target_fd, GError **error)
   g_auto (GStrv) former = vf_places_read (environment_fd);
   if (!export_directory (&place, error) ||
       !vf_relocate_tree (target_fd, target_fd, (const char *const *)former,
-                         export->view.mount_point, NULL, error))
+                         export->view.mount_point, error))
     return FALSE;
   struct timespec mtime = {.tv_sec = place.lower.node.mtime};
   result = seal (target_fd, place.lower.node.mode, mtime);

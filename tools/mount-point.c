@@ -296,9 +296,10 @@ make_directory (VfMountPoint *point, GError **error)
   g_autofree char *parent = g_path_get_dirname (point->path);
   vf_fd_clear (&point->parent_fd);
   point->parent_fd = open (parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  point->directory_fd =
-      openat (point->parent_fd, point->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  return point->directory_fd >= 0 || point->parent_fd < 0 || errno == ENOENT ||
+  if (point->parent_fd >= 0)
+    point->directory_fd =
+        openat (point->parent_fd, point->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  return point->directory_fd >= 0 || errno == ENOENT ||
          vf_error_errno (error, errno, "%s: cannot be opened", point->path);
 }
 

@@ -111,13 +111,11 @@ clear_dead (const char *path, GError **error)
   }
 }
 
-/* Nobody needs --store for the default one. */
+/* Nobody needs --store for the usual one; whoever mounts it next may have no VENVFS_STORE. */
 static const char *
 store_as_given (VfStore *store)
 {
-  g_autofree char *standard = geteuid () == 0
-                                  ? g_strdup ("/var/lib/venvfs")
-                                  : g_build_filename (g_get_user_data_dir (), "venvfs", NULL);
+  g_autofree char *standard = vf_store_usual_path ();
   const char *path = vf_store_path (store);
   return g_str_equal (path, standard) ? NULL : path;
 }
@@ -190,7 +188,7 @@ relocate (Mounting *mounting, GError **error)
   const char *place = mounting->point->path;
   g_auto (GStrv) former = vf_places_read (fd);
   g_autoptr (GError) cause = NULL;
-  if (vf_relocate (fd, (const char *const *)former, place, NULL, &cause) &&
+  if (vf_relocate (fd, (const char *const *)former, place, &cause) &&
       vf_places_add (fd, place, &cause))
     return TRUE;
   g_propagate_prefixed_error (error, g_steal_pointer (&cause),

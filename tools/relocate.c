@@ -259,7 +259,7 @@ relocate_content (const char *name, gboolean script, const char *text, gsize len
 
 static gboolean
 relocate_file (int scratch_fd, int dir_fd, const char *name, gboolean script,
-               const char *const *former, const char *place, guint *n_files, GError **error)
+               const char *const *former, const char *place, GError **error)
 {
   /* O_NONBLOCK: a fifo must not hold us up. Whatever cannot be read is nobody's script. */
   VF_AUTOFD fd = openat (dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -276,47 +276,35 @@ relocate_file (int scratch_fd, int dir_fd, const char *name, gboolean script,
     return TRUE;
   gboolean done = replace_content (scratch_fd, dir_fd, name, fd, &st, content, error);
   g_string_free (content, TRUE);
-  *n_files += done;
   return done;
 }
 
 static gboolean
 relocate_scripts (int scratch_fd, int tree_fd, const char *const *former, const char *place,
-                  guint *n_files, GError **error)
+                  GError **error)
 {
   g_autoptr (DIR) dir = vf_dir_open (tree_fd, "bin");
   gboolean done = TRUE;
   const struct dirent *entry;
   while (dir != NULL && done && (entry = readdir (dir)) != NULL)
     if (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN)
-      done = relocate_file (scratch_fd, dirfd (dir), entry->d_name, TRUE, former, place, n_files,
-                            error);
+      done = relocate_file (scratch_fd, dirfd (dir), entry->d_name, TRUE, former, place, error);
   return done;
 }
 
 gboolean
 vf_relocate_tree (int scratch_fd, int tree_fd, const char *const *former, const char *place,
-                  guint *out_n_files, GError **error)
+                  GError **error)
 {
-  guint n_files = 0;
-  gboolean done =
-      relocate_scripts (scratch_fd, tree_fd, former, place, &n_files, error) &&
-      relocate_file (scratch_fd, tree_fd, "pyvenv.cfg", FALSE, former, place, &n_files, error);
-  if (out_n_files != NULL)
-    *out_n_files = n_files;
-  return done;
+  return relocate_scripts (scratch_fd, tree_fd, former, place, error) &&
+         relocate_file (scratch_fd, tree_fd, "pyvenv.cfg", FALSE, former, place, error);
 }
 
 gboolean
-vf_relocate (int environment_fd, const char *const *former, const char *place, guint *out_n_files,
-             GError **error)
+vf_relocate (int environment_fd, const char *const *former, const char *place, GError **error)
 {
   const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   VF_AUTOFD upper = openat (environment_fd, "upper", flags);
   VF_AUTOFD work = openat (environment_fd, "work", flags);
-  if (upper >= 0 && work >= 0)
-    return vf_relocate_tree (work, upper, former, place, out_n_files, error);
-  if (out_n_files != NULL)
-    *out_n_files = 0;
-  return TRUE;
+  return upper < 0 || work < 0 || vf_relocate_tree (work, upper, former, place, error);
 }

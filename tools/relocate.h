@@ -18,14 +18,14 @@ char **vf_places_read (int environment_fd);
 
 /* Rewrites what names one of @former in upper/ of @environment_fd to @place. Each file is replaced
  * whole, by a rename, with its mode, times and attributes. The caller holds the environment's
- * lock, and nothing is mounted. @out_n_files (optional): how many were rewritten. */
-gboolean vf_relocate (int environment_fd, const char *const *former, const char *place,
-                      guint *out_n_files, GError **error);
+ * lock, and nothing is mounted. */
+gboolean
+vf_relocate (int environment_fd, const char *const *former, const char *place, GError **error);
 
 /* The same for the tree in the directory @tree_fd, not followed out of it. @scratch_fd: a directory
  * of the same file system where a file may be made for a moment. */
 gboolean vf_relocate_tree (int scratch_fd, int tree_fd, const char *const *former,
-                           const char *place, guint *out_n_files, GError **error);
+                           const char *place, GError **error);
 
 /* The text of one script or one other file after the move, or NULL when nothing changes. @name: of
  * the file, which tells its language. */

@@ -89,11 +89,8 @@ mount_all (VfInvocation *invocation, VfStore *store, GError **error)
         (!wanted || (check_project (*name, where, &cause) &&
                      mount_one (invocation, store, environment, where, &cause))))
       continue;
-    if (vf_interrupted ()) {
-      g_propagate_error (error, g_steal_pointer (&cause));
+    if (!vf_verb_pass_over (invocation, &cause, error))
       return FALSE;
-    }
-    vf_output_warning (invocation->output, "%s", cause->message);
     n_failed++;
   }
   return n_failed == 0 || vf_error_set (error, VF_ERROR_FAILED,

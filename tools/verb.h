@@ -58,6 +58,9 @@ gboolean vf_verb_check_arguments (const VfInvocation *invocation, char **argumen
                                   int max, GError **error);
 /* Opens the store of this invocation: --store, $VENVFS_STORE or the default. */
 VfStore *vf_verb_open_store (const VfInvocation *invocation, GError **error);
+/* One of several has failed: *@cause is said as a warning, and the others go on. FALSE when it was
+ * an interruption, which then is *@error. */
+gboolean vf_verb_pass_over (VfInvocation *invocation, GError **cause, GError **error);
 
 /* Text of `venvfs --help` and of `venvfs VERB --help`; the caller frees. */
 char *vf_verb_overview (void);
