@@ -98,11 +98,11 @@ def find_interpreters(user=None):
 
 
 def preferred(interpreters):
-    """CPython 3.13 where it is there, else the newest one that can seed pip."""
-    usable = [one for one in interpreters if one.ensurepip and one.version < (3, 14)]
+    """CPython 3.13 where it is there, else the next older one that can seed pip, else the newest."""
+    usable = [one for one in interpreters if one.ensurepip]
     if not usable:
-        skip("no Python 3.8 to 3.13 with ensurepip is here (on Debian: apt-get install python3-venv)")
-    return usable[-1]
+        skip("no supported Python with ensurepip is here (on Debian: apt-get install python3-venv)")
+    return ([one for one in usable if one.version < (3, 14)] or usable)[-1]
 
 
 # Users

@@ -90,7 +90,10 @@ def record_meaning(text):
 
 def script_meaning(content, root):
     """A script, independent of where it is; an entry point also of who wrote its text."""
-    text = content.replace(bytes(root), b"ROOT").replace(b'exec\' "ROOT/bin/python"', b"exec' ROOT/bin/python")
+    text = content.replace(bytes(root), b"ROOT")
+    # By the name that venv was called by, which ensurepip's scripts have, where it is not bin/python.
+    text = re.sub(rb"(ROOT/bin/python)3?(?:\.\d+)?(?=[\"\n ])", rb"\1", text, count=1)
+    text = text.replace(b'exec\' "ROOT/bin/python"', b"exec' ROOT/bin/python")
     try:
         entry_point = ENTRY_POINT.fullmatch(text.decode())
     except UnicodeDecodeError:
@@ -101,8 +104,8 @@ def script_meaning(content, root):
 def meaning(path, node, root):
     """What must be equal of a file's content."""
     if node.kind == "link":
-        # The interpreter itself, where venv links to the name it was called by.
-        return os.path.realpath(node.content) if node.content.startswith(b"/") else node.content
+        # Which of bin/python* leads to the interpreter, and by which name, follows how venv was called.
+        return os.path.realpath(root / path) if path.startswith("bin/") else node.content
     name = path.rpartition("/")[2]
     if OWN_TEXT.fullmatch(path) or "/__pycache__/" in path:
         return None
