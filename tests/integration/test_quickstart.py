@@ -5,6 +5,7 @@ import re
 import pytest
 
 import support
+from paired import tool
 
 pytestmark = [pytest.mark.usefixtures("mountable"), pytest.mark.network, pytest.mark.slow, pytest.mark.serial]
 
@@ -29,3 +30,18 @@ def test_quickstart(world):
     steps = quickstart(world)
     assert steps["Delete what a former run left"].startswith("   Deleted quickstart-one")
     world.venvfs("delete", "quickstart-one", "quickstart-two")
+
+
+def test_every_python_that_it_offers_has_wheels(world):
+    """Of the versions and hashes that are pinned, without having those Pythons."""
+    world.online()
+    requirements = support.TREE / "examples" / "requirements.txt"
+    said = (support.TREE / "quickstart").read_text() + requirements.read_text()
+    ((oldest, newest),) = set(re.findall(r"3\.(\d+) to 3\.(\d+)", said))
+    minors = [str(minor) for minor in range(int(oldest), int(newest) + 1)]
+    assert re.findall(r"3\.\{([\d,]+)\}", said) == [",".join(minors[::-1])] * 2
+    assert f"(3, {oldest}) <= sys.version_info < (3, {int(newest) + 1})" in said
+    for minor in minors:
+        world.run(tool("uv"), "pip", "install", "--dry-run", "--python", world.python.path,
+                  "--python-version", f"3.{minor}", "--python-platform", "x86_64-manylinux_2_28", "--target",
+                  world.project / "none", "--only-binary", ":all:", "--require-hashes", "-r", requirements)
