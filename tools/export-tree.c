@@ -146,6 +146,14 @@ export_link (const Place *place, const char *name, const char *target, struct ti
   return count (place->export, &place->export->result.symlinks, error);
 }
 
+static gboolean
+export_image_link (const Place *place, const VfImageNode *node, GError **error)
+{
+  /* Whether something that ends a string follows a target in the image depends on its length. */
+  g_autofree char *target = g_strndup (node->data, (gsize)node->size);
+  return export_link (place, node->name, target, (struct timespec){.tv_sec = node->mtime}, error);
+}
+
 /* Makes the directory @name and goes on in it. */
 static gboolean
 descend (const Place *place, const char *name, Lower lower, int upper_fd, guint32 mode,
@@ -173,13 +181,12 @@ descend (const Place *place, const char *name, Lower lower, int upper_fd, guint3
 static gboolean
 export_image_node (const Place *place, const VfImageNode *node, GError **error)
 {
-  struct timespec mtime = {.tv_sec = node->mtime};
   switch (node->type) {
   case VF_NODE_DIRECTORY:
-    return descend (place, node->name, (Lower){place->lower.image, *node}, -1, node->mode, mtime,
-                    error);
+    return descend (place, node->name, (Lower){place->lower.image, *node}, -1, node->mode,
+                    (struct timespec){.tv_sec = node->mtime}, error);
   case VF_NODE_SYMLINK:
-    return export_link (place, node->name, node->data, mtime, error);
+    return export_image_link (place, node, error);
   case VF_NODE_FILE:
   case VF_NODE_VIEW:
     return export_image_file (place, node, error);

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import struct
 import subprocess
@@ -74,6 +75,19 @@ def test_it_shares_no_inode_with_the_store(proj):
 
 
 @pytest.mark.slow
+def test_a_link_that_fills_its_place_in_the_image(world):
+    """Nothing ends the target of one whose length is a multiple of what images are aligned to."""
+    place = world.project / "base"
+    interpreter = Path(os.path.realpath(world.python.path))
+    python = place / "bin" / "python"
+    python = python.with_name("python" + "n" * (-len(str(python)) % 64))
+    python.parent.mkdir(parents=True)
+    shutil.copy(interpreter, python)
+    (place / "lib").symlink_to(interpreter.parent.parent / "lib")
+    world.venvfs("create", "proj", "-q", "--python", python, "--without-pip")
+    assert os.readlink(exported(world) / "bin" / "python") == str(python)
+
+
 def test_exporting_again_gives_the_same(proj):
     """Without a change, two exports differ in nothing but their own path."""
     one, two = exported(proj, "one"), exported(proj, "two")
