@@ -96,9 +96,9 @@ vf_entry_of_upper (VfOverlay *overlay, const VfUpperNode *upper, VfImage *image,
 }
 
 void
-vf_forget_untold (VfOverlay *overlay, guint64 id, guint64 n)
+vf_forget_untold (VfOverlay *overlay, guint64 id)
 {
-  if (vf_upper_forget (overlay->upper, id, n, NULL, NULL))
+  if (vf_upper_forget (overlay->upper, id, 1, NULL, NULL))
     vf_descriptors_drop (overlay->descriptors, id);
 }
 
@@ -123,7 +123,7 @@ vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, g
   int result =
       vf_entry_of_upper (overlay, &upper, child->image, &child->lower, &child->st, out_entry);
   if (result < 0)
-    vf_forget_untold (overlay, child->id, 1);
+    vf_forget_untold (overlay, child->id);
   return result;
 }
 

@@ -27,8 +27,8 @@ struct VfControl {
   gint n_calls;           /* atomic: being answered in threads of their own */
 };
 
-VfMountRequest *
-vf_mount_request_new (void)
+static VfMountRequest *
+mount_request_new (void)
 {
   VfMountRequest *request = g_new0 (VfMountRequest, 1);
   request->fuse_fd = request->parent_fd = request->lock_fd = request->environment_fd = -1;
@@ -52,13 +52,14 @@ vf_mount_request_free (VfMountRequest *request)
   g_free (request);
 }
 
-void
-vf_switch_request_free (VfSwitchRequest *request)
+static void
+switch_request_free (VfSwitchRequest *request)
 {
   g_free (request->image);
   g_strfreev (request->paths);
   g_free (request);
 }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfSwitchRequest, switch_request_free)
 
 static gboolean
 allow_mechanism (GDBusAuthObserver *observer, const char *mechanism, gpointer user_data)
@@ -148,7 +149,7 @@ static VfMountRequest *
 request_parse (GDBusMethodInvocation *invocation, GVariant *parameters, GError **error)
 {
   g_autoptr (GVariant) options = g_variant_get_child_value (parameters, 4);
-  g_autoptr (VfMountRequest) request = vf_mount_request_new ();
+  g_autoptr (VfMountRequest) request = mount_request_new ();
   if (!request_check_version (options, error) ||
       !request_take_descriptors (request, invocation, parameters, options, error))
     return NULL;
@@ -193,7 +194,7 @@ call_free (gpointer data)
 {
   Call *call = data;
   g_clear_pointer (&call->mount, vf_mount_request_free);
-  g_clear_pointer (&call->switch_image, vf_switch_request_free);
+  g_clear_pointer (&call->switch_image, switch_request_free);
   g_free (call);
 }
 

@@ -20,7 +20,6 @@ typedef struct {
   guint64 device;    /* st_dev of the mount, 0 if not known */
   guint generation;  /* of the image, 0 if none */
 } VfMountRequest;
-VfMountRequest *vf_mount_request_new (void);
 void vf_mount_request_free (VfMountRequest *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfMountRequest, vf_mount_request_free)
 
@@ -32,8 +31,6 @@ typedef struct {
   char **paths; /* NULL-terminated */
   guint bring_back;
 } VfSwitchRequest;
-void vf_switch_request_free (VfSwitchRequest *request);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (VfSwitchRequest, vf_switch_request_free)
 
 typedef struct {
   /* From any thread, may block. Takes @request over. */

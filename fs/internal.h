@@ -206,9 +206,9 @@ int vf_entry_of_upper (VfOverlay *overlay, const VfUpperNode *upper, VfImage *im
  * the id and the type are filled. Holds: tree. */
 int vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, gboolean count,
                        VfEntry *out_entry);
-/* Takes back lookups that nobody was told of. An orphan whose last they were stays in work/ until
- * the mount ends. Holds: tree. */
-void vf_forget_untold (VfOverlay *overlay, guint64 id, guint64 n);
+/* Takes back a lookup that nobody was told of. An orphan whose last it was stays in work/ until the
+ * mount ends. Holds: tree. */
+void vf_forget_untold (VfOverlay *overlay, guint64 id);
 /* The attributes of what was just made at @name, counting a lookup of it. Holds: tree writing. */
 int vf_entry_of_new (VfOverlay *overlay, guint64 parent, int dir_fd, const char *name,
                      VfEntry *out_entry);

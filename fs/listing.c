@@ -334,7 +334,7 @@ tell_entry (Telling *telling, const char *name, guint64 hash, const VfImageNode 
     return 1;
   }
   if (telling->with_attributes && entry.id != 0)
-    vf_forget_untold (telling->overlay, entry.id, 1);
+    vf_forget_untold (telling->overlay, entry.id);
   return 0;
 }
 

@@ -51,13 +51,10 @@ gboolean vf_dist_info_add (const VfMerge *merge, VfMergeItem *item, GError **err
 
 /* --- merge.c --- */
 
-/* Who comes first has the place. FALSE with an error only when the tree cannot be built at all; a
- * place that is taken by something else is counted in @item. @out_placed: whether @path has this
- * content now. A view's row in RECORD is added here. */
-gboolean
-vf_merge_place_file (const VfMerge *merge, VfMergeItem *item, const char *path, guint32 mode,
-                     guint64 size, const VfDigest *object, gboolean *out_placed, GError **error);
-gboolean vf_merge_place_view (const VfMerge *merge, VfMergeItem *item, const char *path,
-                              guint32 mode, const GString *template_text, GError **error);
+/* A script, whose row in RECORD is added here. Who comes first has the place. FALSE with an error
+ * only when the tree cannot be built at all; a place that is taken by something else is counted in
+ * @item. */
+gboolean vf_merge_place_script (const VfMerge *merge, VfMergeItem *item, const char *path,
+                                const GString *template_text, GError **error);
 
 G_END_DECLS

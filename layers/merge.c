@@ -102,9 +102,10 @@ settle (VfMergeItem *item, const char *path, gboolean placed, GError *problem, G
   return TRUE;
 }
 
-gboolean
-vf_merge_place_file (const VfMerge *merge, VfMergeItem *item, const char *path, guint32 mode,
-                     guint64 size, const VfDigest *object, gboolean *out_placed, GError **error)
+/* @out_placed: whether @path has this content now. */
+static gboolean
+place_file (const VfMerge *merge, VfMergeItem *item, const char *path, guint32 mode, guint64 size,
+            const VfDigest *object, gboolean *out_placed, GError **error)
 {
   GError *problem = NULL;
   *out_placed = FALSE;
@@ -113,8 +114,8 @@ vf_merge_place_file (const VfMerge *merge, VfMergeItem *item, const char *path, 
 }
 
 gboolean
-vf_merge_place_view (const VfMerge *merge, VfMergeItem *item, const char *path, guint32 mode,
-                     const GString *template_text, GError **error)
+vf_merge_place_script (const VfMerge *merge, VfMergeItem *item, const char *path,
+                       const GString *template_text, GError **error)
 {
   VfDigest there, digest;
   GError *problem = NULL;
@@ -123,7 +124,7 @@ vf_merge_place_view (const VfMerge *merge, VfMergeItem *item, const char *path, 
   vf_dist_info_record (merge, item, path, NULL, 0);
   vf_digest_of (template_text->str, template_text->len, &digest);
   if (type == 0)
-    placed = vf_tree_add_view (merge->tree, path, mode, template_text->str, template_text->len,
+    placed = vf_tree_add_view (merge->tree, path, 0755, template_text->str, template_text->len,
                                &problem);
   else
     placed = type == VF_NODE_VIEW && vf_digest_equal (&there, &digest);
@@ -181,8 +182,8 @@ add_files (const VfMerge *merge, VfMergeItem *item, gboolean *placed, GError **e
       continue;
     }
     vf_dist_info_record (merge, item, path->str, &file->digest, file->size);
-    if (!vf_merge_place_file (merge, item, path->str, file->mode, file->size, &file->digest,
-                              &placed[i], error))
+    if (!place_file (merge, item, path->str, file->mode, file->size, &file->digest, &placed[i],
+                     error))
       return FALSE;
   }
   return TRUE;
@@ -218,8 +219,7 @@ add_bytecode (const VfMerge *merge, VfMergeItem *item, const gboolean *placed, G
     if (strlen (strrchr (path->str, '/') + 1) > VF_IMAGE_MAX_NAME)
       continue; /* Python could not write it either */
     vf_dist_info_record (merge, item, path->str, NULL, 0);
-    if (!vf_merge_place_file (merge, item, path->str, 0644, entry->size, &entry->digest, &unused,
-                              error))
+    if (!place_file (merge, item, path->str, 0644, entry->size, &entry->digest, &unused, error))
       return FALSE;
   }
   return TRUE;

@@ -3,34 +3,15 @@
 
 #include "layers/error.h"
 
-/* Sets the digest. @out_path: relative to the store. */
-static GBytes *
-name_package (VfPackage *package, char **out_path)
-{
-  GBytes *bytes = vf_package_serialize (package);
-  gsize length = 0;
-  const void *data = g_bytes_get_data (bytes, &length);
-  vf_digest_of (data, length, &package->digest);
-  *out_path = vf_digest_path ("packages/", &package->digest);
-  return bytes;
-}
-
-gboolean
-vf_package_store (VfPackage *package, VfStore *store, GError **error)
-{
-  g_autofree char *path = NULL;
-  g_autoptr (GBytes) bytes = name_package (package, &path);
-  return vf_store_put (store, path, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
-                       error);
-}
-
 gboolean
 vf_package_put (VfPackage *package, VfObjectBatch *batch, GError **error)
 {
-  g_autofree char *path = NULL;
-  g_autoptr (GBytes) bytes = name_package (package, &path);
-  return vf_object_batch_put (batch, path, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
-                              error);
+  g_autoptr (GBytes) bytes = vf_package_serialize (package);
+  gsize length = 0;
+  const void *data = g_bytes_get_data (bytes, &length);
+  vf_digest_of (data, length, &package->digest);
+  g_autofree char *path = vf_digest_path ("packages/", &package->digest);
+  return vf_object_batch_put (batch, path, data, length, error);
 }
 
 VfPackage *

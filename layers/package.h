@@ -52,7 +52,7 @@ typedef struct {
   GArray *entry_points;  /* VfEntryPoint, sorted by name */
   GStringChunk *strings; /* owns the strings of files and entry_points that were added */
   GBytes *bytes;         /* of a parsed package: owns the strings; else NULL */
-  VfDigest digest;       /* set by vf_package_store, _put and _load */
+  VfDigest digest;       /* set by vf_package_put and _load */
 } VfPackage;
 
 VfPackage *vf_package_new (const char *name, const char *version, const char *dist_info);
@@ -70,9 +70,7 @@ GBytes *vf_package_serialize (VfPackage *package);
  */
 VfPackage *vf_package_parse (GBytes *bytes, const char *what, GError **error);
 
-/* Writes packages/<digest> and sets package->digest. The objects are in the store already. */
-gboolean vf_package_store (VfPackage *package, VfStore *store, GError **error);
-/* The same together with its objects: there once @batch is committed. */
+/* Sets package->digest, and adds packages/<digest>, which is there once @batch is committed. */
 gboolean vf_package_put (VfPackage *package, VfObjectBatch *batch, GError **error);
 VfPackage *vf_package_load (VfStore *store, const VfDigest *digest, GError **error);
 

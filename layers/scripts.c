@@ -36,7 +36,7 @@ add_entry_point (const VfMerge *merge, VfMergeItem *item, const VfEntryPoint *en
 {
   g_autoptr (GString) text = make_entry_point (entry);
   g_autofree char *path = g_strconcat (merge->interpreter->scripts, "/", name, NULL);
-  return vf_merge_place_view (merge, item, path, 0755, text, error);
+  return vf_merge_place_script (merge, item, path, text, error);
 }
 
 /* TRUE for pip, pip3, pip3.13 and the like. */
@@ -103,5 +103,5 @@ vf_scripts_add_shipped (const VfMerge *merge, VfMergeItem *item, const VfPackage
   const char *rest = line_end ? line_end + 1 : data + file->size;
   vf_view_append_reference (text, "shebang:python");
   vf_view_append_literal (text, rest, file->size - (gsize)(rest - data));
-  return vf_merge_place_view (merge, item, path, 0755, text, error);
+  return vf_merge_place_script (merge, item, path, text, error);
 }

@@ -302,8 +302,8 @@ vf_client_switch (VfClient *client, const VfClientSwitch *wanted, GError **error
   return hidden;
 }
 
-void
-vf_live_mount_free (VfLiveMount *mount)
+static void
+live_mount_free (VfLiveMount *mount)
 {
   g_free (mount->store);
   g_free (mount->name);
@@ -320,7 +320,7 @@ vf_client_list (VfClient *client, GError **error)
       client_call (client, VF_WIRE_INTERFACE, "List", NULL, "(aa{sv})", NULL, error);
   if (answer == NULL)
     return NULL;
-  GPtrArray *mounts = g_ptr_array_new_with_free_func ((GDestroyNotify)vf_live_mount_free);
+  GPtrArray *mounts = g_ptr_array_new_with_free_func ((GDestroyNotify)live_mount_free);
   g_autoptr (GVariantIter) iter = NULL;
   g_variant_get (answer, "(aa{sv})", &iter);
   GVariant *dict;

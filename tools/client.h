@@ -47,7 +47,6 @@ typedef struct {
   char *image;        /* hex */
   GVariant *requests; /* a{st}: how many of each kind were served */
 } VfLiveMount;
-void vf_live_mount_free (VfLiveMount *mount);
 /* Array of VfLiveMount. */
 GPtrArray *vf_client_list (VfClient *client, GError **error);
 

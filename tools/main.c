@@ -89,24 +89,23 @@ parse_options (const VfVerb *verb, Globals *globals, char ***arguments, GError *
   return TRUE;
 }
 
-/* Removes the first @n strings of a vector that owns them. */
+/* Removes the first string of a vector that owns them. */
 static void
-drop_strings (char **strings, gsize n)
+drop_first (char **strings)
 {
-  gsize length = g_strv_length (strings);
-  for (gsize i = 0; i < n; i++)
-    g_free (strings[i]);
-  memmove (strings, strings + n, (length - n + 1) * sizeof *strings);
+  gsize n_left = g_strv_length (strings + 1);
+  g_free (strings[0]);
+  memmove (strings, strings + 1, (n_left + 1) * sizeof *strings);
 }
 
 /* Without its program name and a first "--", which GOption leaves where it stood last. */
 static void
 keep_positionals (const VfVerb *verb, char **arguments)
 {
-  drop_strings (arguments, 1);
+  drop_first (arguments);
   for (gsize i = 0; arguments[i]; i++) {
     if (strcmp (arguments[i], "--") == 0) {
-      drop_strings (arguments + i, 1);
+      drop_first (arguments + i);
       return;
     }
     if (verb->options_before_args)
@@ -130,7 +129,7 @@ parse_command_line (Globals *globals, char ***arguments, const VfVerb **out_verb
   if (!verb)
     return vf_suggest_verb (word, error);
   *out_verb = verb;
-  drop_strings (*arguments, 1);
+  drop_first (*arguments);
   if (!parse_options (verb, globals, arguments, error))
     return FALSE;
   keep_positionals (verb, *arguments);

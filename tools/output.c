@@ -223,7 +223,7 @@ vf_output_bytes (guint64 bytes)
 {
   static const char *const units[] = {"KB", "MB", "GB", "TB", "PB"};
   if (bytes < 1000)
-    return vf_output_count (bytes, "byte", NULL);
+    return vf_output_count (bytes, "byte");
   double value = (double)bytes / 1000;
   gsize unit = 0;
   for (; value >= 999.95 && unit + 1 < G_N_ELEMENTS (units); unit++)
@@ -244,11 +244,7 @@ vf_output_duration (gint64 usec)
 }
 
 char *
-vf_output_count (guint64 n, const char *singular, const char *plural)
+vf_output_count (guint64 n, const char *singular)
 {
-  if (n == 1)
-    return g_strdup_printf ("1 %s", singular);
-  if (plural)
-    return g_strdup_printf ("%" G_GUINT64_FORMAT " %s", n, plural);
-  return g_strdup_printf ("%" G_GUINT64_FORMAT " %ss", n, singular);
+  return g_strdup_printf ("%" G_GUINT64_FORMAT " %s%s", n, singular, n == 1 ? "" : "s");
 }

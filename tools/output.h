@@ -53,6 +53,6 @@ char *vf_output_bytes (guint64 bytes);
 /* "12 ms", "1.25 s", "2 min 5 s". */
 char *vf_output_duration (gint64 usec);
 /* "1 package", "2 packages": @plural NULL adds an s. */
-char *vf_output_count (guint64 n, const char *singular, const char *plural);
+char *vf_output_count (guint64 n, const char *singular);
 
 G_END_DECLS

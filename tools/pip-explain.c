@@ -8,8 +8,8 @@
 #define OFFLINE_TEXT "no package index can be reached"
 #define MAX_VERSIONS 8
 
-gboolean
-vf_pip_is_offline (const char *text)
+static gboolean
+is_offline (const char *text)
 {
   static const char *const signs[] = {
       "NewConnectionError",
@@ -74,7 +74,7 @@ explain_not_found (const char *text, const char *python, GError **error)
   const char *what = wanted ? wanted : named;
   g_autofree char *shown = g_strndup (what, strcspn (what, "("));
   g_strchomp (shown);
-  if (vf_pip_is_offline (text))
+  if (is_offline (text))
     return vf_error_set (error, VF_ERROR_FAILED,
                          "%s: " OFFLINE_TEXT
                          "; check the network and proxy, or use --no-index --find-links DIR",
@@ -228,7 +228,7 @@ explain_other (const char *text, GError **error)
     g_free (line);
     line = g_strdup (last ? last + 1 : copy);
   }
-  if (vf_pip_is_offline (text))
+  if (is_offline (text))
     return vf_error_set (error, VF_ERROR_FAILED,
                          OFFLINE_TEXT "; check the network and proxy, or use --no-index "
                                       "--find-links DIR (pip: %s)",

@@ -12,9 +12,7 @@ G_BEGIN_DECLS
  * @python: "Python 3.13.0", for messages. Returns FALSE. */
 gboolean vf_pip_explain (const char *text, const char *python, GError **error);
 
-/* Whether @text tells that no index could be reached. */
-gboolean vf_pip_is_offline (const char *text);
-/* Whether an error of vf_pip_explain() says so. */
+/* Whether an error of vf_pip_explain() says that no index could be reached. */
 gboolean vf_pip_error_is_offline (const GError *error);
 
 G_END_DECLS

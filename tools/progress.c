@@ -70,7 +70,7 @@ render_figures (const VfProgressState *state)
   }
   if (!done && !state->total)
     return g_strdup ("…");
-  g_autofree char *count = vf_output_count (state->total ? state->total : done, state->items, NULL);
+  g_autofree char *count = vf_output_count (state->total ? state->total : done, state->items);
   g_autofree char *bytes = vf_output_bytes (state->bytes);
   g_autofree char *of =
       state->total ? g_strdup_printf ("%" G_GUINT64_FORMAT " of ", done) : g_strdup ("");

@@ -10,8 +10,9 @@
 #define REFRESH_SECONDS (24 * 60 * 60)
 #define RETRY_SECONDS   (60 * 60) /* after a look-up that failed */
 
-const char *const *
-vf_seed_names (const VfInterpreter *interpreter)
+/* Every distribution that a seed has, NULL-terminated. */
+static const char *const *
+seed_names (const VfInterpreter *interpreter)
 {
   static const char *const with_setuptools[] = {"pip", "setuptools", NULL};
   static const char *const pip_only[] = {"pip", NULL};
@@ -50,7 +51,7 @@ wheel_of (const char *directory, const char *name)
 static gboolean
 find_wheels (const VfInterpreter *interpreter, const char *directory, GPtrArray *paths)
 {
-  const char *const *names = vf_seed_names (interpreter);
+  const char *const *names = seed_names (interpreter);
   for (gsize i = 0; names[i]; i++) {
     char *path = wheel_of (directory, names[i]);
     if (!path)
@@ -129,7 +130,7 @@ look_up_seed (const VfFetch *fetch, GPtrArray *present, GError **error)
     g_ptr_array_add (arguments, (gpointer)fixed[i]);
   for (gsize i = 0; fetch->locations[i]; i++)
     g_ptr_array_add (arguments, (gpointer)fetch->locations[i]);
-  const char *const *names = vf_seed_names (fetch->interpreter);
+  const char *const *names = seed_names (fetch->interpreter);
   for (gsize i = 0; names[i]; i++)
     g_ptr_array_add (arguments, (gpointer)names[i]);
   g_ptr_array_add (arguments, NULL);

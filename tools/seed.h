@@ -10,9 +10,6 @@
 
 G_BEGIN_DECLS
 
-/* Every distribution that a seed of @interpreter has: "pip", "setuptools". NULL-terminated. */
-const char *const *vf_seed_names (const VfInterpreter *interpreter);
-
 /* Arrays of VfResolved. @key: of the interpreter and the index configuration (resolve.c).
  *
  * What is remembered, NULL if nothing is; starts nothing. @fresh: only if it is less than a day

@@ -168,7 +168,7 @@ report (const VfInvocation *invocation, const char *name, const VfGeneration *ge
         const VfAnswer *answer)
 {
   gint64 usec = g_get_monotonic_time () - invocation->start_usec;
-  g_autofree char *count = vf_output_count (answer->packages->len, "package", NULL);
+  g_autofree char *count = vf_output_count (answer->packages->len, "package");
   g_autofree char *duration = vf_output_duration (usec);
   if (answer->new_bytes > 0) {
     g_autofree char *bytes = vf_output_bytes (answer->new_bytes);

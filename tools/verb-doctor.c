@@ -232,7 +232,7 @@ run (VfInvocation *invocation, char **arguments, GError **error)
     return FALSE;
   if (examination.n_problems == 0)
     return TRUE;
-  g_autofree char *problems = vf_output_count (examination.n_problems, "problem", NULL);
+  g_autofree char *problems = vf_output_count (examination.n_problems, "problem");
   return vf_error_set (error, VF_ERROR_FAILED, "%s found; each line above says what to do",
                        problems);
 }

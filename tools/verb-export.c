@@ -95,7 +95,7 @@ run (VfInvocation *invocation, char **arguments, GError **error)
     return FALSE;
   if (exported.skipped > 0)
     vf_output_warning (invocation->output, "%s: sockets and devices were left out", target);
-  g_autofree char *files = vf_output_count (exported.files, "file", NULL);
+  g_autofree char *files = vf_output_count (exported.files, "file");
   g_autofree char *bytes = vf_output_bytes (exported.bytes);
   g_autofree char *duration = vf_output_duration (g_get_monotonic_time () - invocation->start_usec);
   vf_output_line (invocation->output, "Exported %s to %s (%s, %s) in %s", arguments[0], target,

@@ -14,7 +14,7 @@
 static gboolean
 report (VfInvocation *invocation, const char *path, const VfFlattened *flattened)
 {
-  g_autofree char *files = vf_output_count (flattened->files, "file", NULL);
+  g_autofree char *files = vf_output_count (flattened->files, "file");
   g_autofree char *bytes = vf_output_bytes (flattened->bytes);
   vf_output_line (invocation->output, "Flattened %s: %s, %s written", path, files, bytes);
   JsonObject *result = vf_output_result (invocation->output);

@@ -64,7 +64,7 @@ run (VfInvocation *invocation, char **arguments, GError **error)
     vf_output_line (invocation->output, "%s: nothing is wrong", vf_store_path (store));
     return TRUE;
   }
-  g_autofree char *count = vf_output_count (found.problems, "problem", NULL);
+  g_autofree char *count = vf_output_count (found.problems, "problem");
   if (!repair)
     return vf_error_set (error, VF_ERROR_DAMAGED,
                          "%s: %s; 'venvfs fsck --repair' sets aside what is damaged",

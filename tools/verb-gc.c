@@ -19,9 +19,9 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   if (!store || !vf_sweep (store, dry_run, &swept, error))
     return FALSE;
   g_autofree char *bytes = vf_output_bytes (swept.bytes);
-  g_autofree char *objects = vf_output_count (swept.objects, "file", NULL);
-  g_autofree char *packages = vf_output_count (swept.packages, "package", NULL);
-  g_autofree char *images = vf_output_count (swept.images, "image", NULL);
+  g_autofree char *objects = vf_output_count (swept.objects, "file");
+  g_autofree char *packages = vf_output_count (swept.packages, "package");
+  g_autofree char *images = vf_output_count (swept.images, "image");
   vf_output_line (invocation->output, "%s %s: %s, %s, %s%s", dry_run ? "Would free" : "Freed",
                   bytes, objects, packages, images,
                   swept.cautious ? " (the store is being written to: what is recent was kept)"

@@ -65,7 +65,7 @@ print_status (VfOutput *output, const Status *status)
 {
   const VfGeneration *generation = status->generation;
   g_autofree char *disk = vf_output_bytes (status->usage.disk_bytes);
-  g_autofree char *files = vf_output_count (status->usage.n_files, "file", NULL);
+  g_autofree char *files = vf_output_count (status->usage.n_files, "file");
   gboolean python_ok = g_str_equal (status->python_state, "ok");
   char image[VF_DIGEST_HEX + 1];
   vf_digest_to_hex (&generation->image, image);

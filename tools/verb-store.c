@@ -35,7 +35,7 @@ static void
 print_row (const VfInvocation *invocation, const char *name, const Size *size)
 {
   g_autofree char *bytes = vf_output_bytes (size->bytes);
-  g_autofree char *files = vf_output_count (size->files, "file", NULL);
+  g_autofree char *files = vf_output_count (size->files, "file");
   vf_output_data (invocation->output, "%-10s %10s  %s", name, bytes, files);
   JsonObject *result = vf_output_result (invocation->output);
   if (result)

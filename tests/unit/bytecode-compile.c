@@ -19,10 +19,8 @@ add_package (VfStore *store, const char *name, const char *const *files)
     g_assert_no_error (error);
     vf_package_add_file (package, VF_SCHEME_PURELIB, files[0], 0644, strlen (files[1]), &digest, 0);
   }
-  vf_object_batch_commit (batch, &error);
-  g_assert_no_error (error);
-  vf_package_store (package, store, &error);
-  g_assert_no_error (error);
+  g_assert_true (vf_package_put (package, batch, &error));
+  g_assert_true (vf_object_batch_commit (batch, &error));
   return package;
 }
 
@@ -255,8 +253,6 @@ test_missing_source (Fixture *f, gconstpointer data)
   g_autoptr (VfPackage) package = vf_package_new ("gone", "1", "gone-1.dist-info");
   vf_package_add_file (package, VF_SCHEME_PURELIB, "gone.py", 0644, 3, &digest, 0);
   g_autoptr (GError) error = NULL;
-  vf_package_store (package, f->store, &error);
-  g_assert_no_error (error);
   g_assert_false (vf_bytecode_compile (f->store, f->python, &package, 1, 1, NULL, NULL, &error));
   g_assert_error (error, VF_SYSTEM_ERROR, ENOENT);
   g_assert_true (g_str_has_prefix (error->message, "gone.py: cannot open its source, object 09"));

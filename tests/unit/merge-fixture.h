@@ -62,8 +62,9 @@ static inline VfInstalled *
 install (Fixture *fixture, VfPackage *package, gboolean requested, const char *direct_url)
 {
   g_autoptr (GError) error = NULL;
-  vf_package_store (package, fixture->store, &error);
-  g_assert_no_error (error);
+  g_autoptr (VfObjectBatch) batch = vf_object_batch_new (fixture->store, &error);
+  g_assert_true (vf_package_put (package, batch, &error));
+  g_assert_true (vf_object_batch_commit (batch, &error));
   VfInstalled *installed = vf_installed_new (&package->digest, requested, direct_url);
   vf_package_free (package);
   return installed;

@@ -33,9 +33,9 @@ test_figures (void)
   assert_text (vf_output_duration (999499), "999 ms");
   assert_text (vf_output_duration (999500), "1.00 s");
   assert_text (vf_output_duration (125000000), "2 min 5 s");
-  assert_text (vf_output_count (1, "entry", "entries"), "1 entry");
-  assert_text (vf_output_count (0, "entry", "entries"), "0 entries");
-  assert_text (vf_output_count (123, "package", NULL), "123 packages");
+  assert_text (vf_output_count (1, "package"), "1 package");
+  assert_text (vf_output_count (0, "package"), "0 packages");
+  assert_text (vf_output_count (123, "package"), "123 packages");
 }
 
 static void

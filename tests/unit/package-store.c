@@ -13,16 +13,20 @@ sample (void)
 }
 
 static void
-test_store (Fixture *fixture, gconstpointer user_data)
+test_put (Fixture *fixture, gconstpointer user_data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (VfStoreWrite) write = vf_store_begin_write (fixture->store, &error);
+  g_autoptr (VfObjectBatch) batch = vf_object_batch_new (fixture->store, &error);
   g_autoptr (VfPackage) package = sample ();
-  g_assert_true (vf_package_store (package, fixture->store, &error));
+  g_assert_true (vf_package_put (package, batch, &error));
+  g_assert_null (vf_package_load (fixture->store, &package->digest, NULL));
+  g_assert_true (vf_object_batch_commit (batch, &error));
   g_autoptr (VfPackage) loaded = vf_package_load (fixture->store, &package->digest, &error);
   g_assert_no_error (error);
   g_assert_true (vf_digest_equal (&loaded->digest, &package->digest));
   g_assert_cmpstr (loaded->name, ==, "demo");
+  g_assert_cmpuint (loaded->files->len, ==, 1);
 
   VfDigest other = package->digest;
   other.bytes[0] ^= 1;
@@ -39,26 +43,10 @@ test_store (Fixture *fixture, gconstpointer user_data)
   g_assert_error (error, VF_ERROR, VF_ERROR_DAMAGED);
 }
 
-static void
-test_put (Fixture *fixture, gconstpointer user_data)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VfStoreWrite) write = vf_store_begin_write (fixture->store, &error);
-  g_autoptr (VfObjectBatch) batch = vf_object_batch_new (fixture->store, &error);
-  g_autoptr (VfPackage) package = sample ();
-  g_assert_true (vf_package_put (package, batch, &error));
-  g_assert_null (vf_package_load (fixture->store, &package->digest, NULL));
-  g_assert_true (vf_object_batch_commit (batch, &error));
-  g_autoptr (VfPackage) loaded = vf_package_load (fixture->store, &package->digest, &error);
-  g_assert_no_error (error);
-  g_assert_cmpuint (loaded->files->len, ==, 1);
-}
-
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  FIXTURE_TEST ("/package-store/store", test_store);
   FIXTURE_TEST ("/package-store/put", test_put);
   return g_test_run ();
 }

@@ -31,8 +31,8 @@ world_package (Fixture *fixture, const char *name, guint n)
         vf_object_batch_add (batch, &entry.digest, compiled, strlen (compiled), NULL, &error));
     g_array_append_val (entries, entry);
   }
+  g_assert_true (vf_package_put (package, batch, &error));
   g_assert_true (vf_object_batch_commit (batch, &error));
-  g_assert_true (vf_package_store (package, fixture->store, &error));
   g_autofree char *index = vf_digest_path ("packages/", &package->digest);
 
   g_autofree char *wheel_name = g_strconcat (name, " wheel", NULL);
