@@ -2,7 +2,8 @@
  *
  * One file per verb, tools/verb-<name>.c, defines one `const VfVerb vf_verb_<name>`; tools/verbs.c
  * lists them all. main.c parses the command line, calls run() and turns its answer into output and
- * exit status: 0 done, 1 the user's mistake or a failure, 2 VF_ERROR_USAGE, 130 VF_ERROR_CANCELLED.
+ * exit status: 0 done, 1 the user's mistake or a failure, 2 VF_ERROR_USAGE, 128 + N when a signal
+ * has interrupted it (VF_ERROR_CANCELLED).
  *
  * To write one:
  *  - Options are GOptionEntry whose arg_data points at static variables of that file. Use
