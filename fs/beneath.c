@@ -227,11 +227,3 @@ vf_beneath_link (int from_fd, const char *from, int to_fd, const char *to)
   Link link = {.from_fd = from_fd, .to_fd = to_fd, .from = from, .to = to};
   return vf_beneath_forced (from_fd, NULL, link_target, &link);
 }
-
-const char *
-vf_proc_path (VfProcPath *path, int fd, const char *name)
-{
-  g_snprintf (path->text, sizeof path->text, "/proc/self/fd/%d%s%s", fd, name ? "/" : "",
-              name ? name : "");
-  return path->text;
-}

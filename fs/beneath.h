@@ -38,10 +38,4 @@ int vf_beneath_rename (int from_fd, const char *from, int to_fd, const char *to,
 /* As linkat: the directory of what gets another name need not be searchable. */
 int vf_beneath_link (int from_fd, const char *from, int to_fd, const char *to);
 
-/* "/proc/self/fd/<fd>", or "…/<fd>/<name>" with a name. */
-typedef struct {
-  char text[32 + 256];
-} VfProcPath;
-const char *vf_proc_path (VfProcPath *path, int fd, const char *name);
-
 G_END_DECLS

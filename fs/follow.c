@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/beneath.h"
 #include "fs/operations.h"
+#include "layers/io.h"
 
 struct VfFollow {
   VfSession *session;

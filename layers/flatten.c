@@ -61,12 +61,12 @@ open_forced (int dir_fd, const char *name, mode_t mode, int flags)
   if (fd >= 0 || errno != EACCES)
     return fd;
   VF_AUTOFD path_fd = openat (dir_fd, name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", path_fd);
-  if (path_fd < 0 || chmod (path, (mode & 07777) | 0700) < 0)
+  VfProcPath path;
+  if (path_fd < 0 || chmod (vf_proc_path (&path, path_fd, NULL), (mode & 07777) | 0700) < 0)
     return -1;
   fd = openat (dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   int errnum = errno;
-  chmod (path, mode & 07777);
+  chmod (path.text, mode & 07777);
   errno = errnum;
   return fd;
 }
@@ -180,9 +180,9 @@ make_file (Flatten *flatten, int dir_fd, const VfImageNode *node)
   int errnum = write_content (flatten, fd, node);
   if (errnum != 0)
     return errnum;
-  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fd);
+  VfProcPath path;
   if (fchmod (fd, node->mode & 07777) < 0 || futimens (fd, times) < 0 || fsync (fd) < 0 ||
-      linkat (AT_FDCWD, path, dir_fd, node->name, AT_SYMLINK_FOLLOW) < 0)
+      linkat (AT_FDCWD, vf_proc_path (&path, fd, NULL), dir_fd, node->name, AT_SYMLINK_FOLLOW) < 0)
     return errno;
   flatten->result->files++;
   return 0;

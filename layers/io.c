@@ -22,6 +22,14 @@ vf_fd_clear (int *fd)
   *fd = -1;
 }
 
+const char *
+vf_proc_path (VfProcPath *path, int fd, const char *name)
+{
+  g_snprintf (path->text, sizeof path->text, "/proc/self/fd/%d%s%s", fd, name ? "/" : "",
+              name ? name : "");
+  return path->text;
+}
+
 gboolean
 vf_write_all (int fd, const void *data, gsize length, const char *what, GError **error)
 {

@@ -22,6 +22,14 @@ vf_fd_steal (int *fd)
   return value;
 }
 
+/* "/proc/self/fd/<fd>", or "…/<fd>/<name>" with a name: by descriptor, what has a call by path
+ * only.
+ */
+typedef struct {
+  char text[32 + 256];
+} VfProcPath;
+const char *vf_proc_path (VfProcPath *path, int fd, const char *name);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DIR, closedir)
 /* Directory @name, to list it. NULL with errno. */
 DIR *vf_dir_open (int dir_fd, const char *name);

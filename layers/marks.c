@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "layers/io.h"
+
 #define OPAQUE "user.overlay.opaque"
 #define ID     "user.venvfs.id"
 #define DIGEST "user.venvfs.digest"
@@ -77,16 +79,16 @@ vf_marks_read (int dir_fd, const char *name, mode_t mode, VfMarks *out_marks)
   if (!S_ISREG (mode) && !S_ISDIR (mode))
     return 0;
   /* There is no getxattrat(): the descriptor's own directory is the way to the name. */
-  char path[32 + 256];
-  g_snprintf (path, sizeof path, "/proc/self/fd/%d/%s", dir_fd, name);
+  VfProcPath path;
+  vf_proc_path (&path, dir_fd, name);
   char buffer[512];
   g_autofree char *large = NULL;
-  ssize_t length = list_names (path, buffer, sizeof buffer, &large);
+  ssize_t length = list_names (path.text, buffer, sizeof buffer, &large);
   if (length < 0)
     return (int)length;
   const char *names = large ? large : buffer;
   for (const char *next = names; next < names + length; next += strlen (next) + 1) {
-    int result = vf_mark_is_own (next) ? read_one (path, next, out_marks) : 0;
+    int result = vf_mark_is_own (next) ? read_one (path.text, next, out_marks) : 0;
     if (result < 0)
       return result;
   }

@@ -7,6 +7,7 @@
  *                         st_size bytes of that; the file itself is a hole
  *   user.venvfs.lower     "<image id in hex>:<path>": the directory of an image that this one,
  *                         which was renamed, stands for
+ *   user.venvfs.aside     of the upper itself: something of it was set aside once
  *
  * They come from the disk and are checked: what is not of this form counts as absent. Symlinks and
  * special files cannot carry any (the kernel allows user.* on files and directories only). */
@@ -43,8 +44,8 @@ int vf_mark_set_digest (int fd, const VfDigest *digest);
 int vf_mark_remove_digest (int fd);
 int vf_mark_set_lower (int fd, const VfDigest *image, const char *path);
 int vf_mark_remove_lower (int fd);
-/* Of an upper itself, user.venvfs.aside: something of it was set aside once, so that an image's
- * node may be seen at its place although an object elsewhere has its id recorded. */
+/* user.venvfs.aside: from then on an image's node may be seen at its place although an object
+ * elsewhere has its id recorded. */
 int vf_mark_set_aside (const char *path);
 gboolean vf_mark_has_aside (const char *path);
 /* Of a directory: it hides nothing of what is below any more. */

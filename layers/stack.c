@@ -84,11 +84,12 @@ static gboolean
 has_attribute (const Entry *entry, const char *name, const char *value)
 {
   static const char *const spaces[] = {"user", "trusted"};
-  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d/%s", entry->dir_fd, entry->name);
+  VfProcPath path;
+  vf_proc_path (&path, entry->dir_fd, entry->name);
   for (gsize i = 0; i < G_N_ELEMENTS (spaces); i++) {
     char found[2];
     g_autofree char *attribute = g_strdup_printf ("%s.overlay.%s", spaces[i], name);
-    ssize_t length = lgetxattr (path, attribute, found, sizeof found);
+    ssize_t length = lgetxattr (path.text, attribute, found, sizeof found);
     if (value ? length == 1 && found[0] == *value : length >= 0 || errno == ERANGE)
       return TRUE;
   }

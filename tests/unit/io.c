@@ -321,6 +321,23 @@ test_remove_stops_at_mounts (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (faccessat (fixture->fd, "outside/precious", F_OK, 0), ==, 0);
 }
 
+static void
+test_proc_path (Fixture *fixture, gconstpointer data)
+{
+  VfProcPath path;
+  struct stat st, directory;
+  g_assert_true (vf_proc_path (&path, 7, NULL) == path.text);
+  g_assert_cmpstr (path.text, ==, "/proc/self/fd/7");
+  g_assert_cmpstr (vf_proc_path (&path, 7, "name"), ==, "/proc/self/fd/7/name");
+  g_assert_cmpint (stat (vf_proc_path (&path, fixture->fd, "."), &st), ==, 0);
+  g_assert_cmpint (fstat (fixture->fd, &directory), ==, 0);
+  g_assert_cmpuint (st.st_ino, ==, directory.st_ino);
+  /* The longest there can be. */
+  g_autofree char *longest = g_strnfill (255, 'n');
+  vf_proc_path (&path, G_MAXINT, longest);
+  g_assert_true (g_str_has_suffix (path.text, longest));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -339,5 +356,6 @@ main (int argc, char **argv)
   ADD ("/io/remove-tree/deep", test_remove_deep_tree);
   ADD ("/io/remove-tree/until", test_remove_until);
   ADD ("/io/remove-stops-at-mounts", test_remove_stops_at_mounts);
+  g_test_add ("/io/proc-path", Fixture, NULL, set_up, test_proc_path, tear_down);
   return g_test_run ();
 }
