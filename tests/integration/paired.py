@@ -126,9 +126,9 @@ class Pair:
         if (pip or packages) and not world.store.exists():
             world.templates.seed_store(world, self.interpreter)
         if packages:
-            own = [self.plain.python, "-m", "pip"]
-            others = [self.interpreter, "-m", "pip", "--python", self.plain.python]
-            world.run(*(own if pip else others), "install", "-q", *packages, timeout=600)
+            command = ([self.plain.python, "-m", "pip"] if pip else
+                       [world.templates.with_pip(world, self.interpreter), "-m", "pip", "--python", self.plain.python])
+            world.run(*command, "install", "-q", *packages, timeout=600)
         world.venvfs("create", "proj", "-q", "--python", self.interpreter, *options, *packages, timeout=600)
         world.venvfs("mount", "-q", "proj", self.mount.venv)
 

@@ -43,6 +43,18 @@ class Templates:
             if not path.is_symlink():
                 path.write_text(path.read_text().replace(place, str(venv)))
 
+    def with_pip(self, world, interpreter):
+        """@interpreter, where it has pip of its own; the Python of an environment made of it, where it has not,
+        as Debian's."""
+        if world.run(interpreter, "-c", "import pip", check=None).status == 0:
+            return interpreter
+        venv = world.root / "with-pip" / ".venv"
+        if not venv.exists():
+            venv.parent.mkdir()
+            world.give(venv.parent)
+            self.make_plain(world, interpreter, venv)
+        return venv / "bin" / "python"
+
     def fill_store(self, world, name, make):
         """Gives @world, which has none yet, the store that make() makes there; @name says what that is."""
         self._copy(world, world.store, "store", [name], make)
