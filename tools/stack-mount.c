@@ -22,7 +22,7 @@
 #include "tools/mountinfo.h"
 
 /* The daemon gives an upper back a moment after the kernel says that its mount has gone. */
-#define RELEASE_MSEC 1000
+#define RELEASE_MSEC 2000
 #define POLL_USEC    2000
 
 typedef struct {
@@ -94,25 +94,38 @@ resolve_all (Mounting *mounting, const VfStackMount *mount, GError **error)
 }
 
 static gboolean
-claim_upper (Mounting *mounting, GError **error)
+lock_upper (int fd, const char *path, GError **error)
 {
-  mounting->upper_fd = open (mounting->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (mounting->upper_fd < 0)
-    return vf_error_errno (error, errno, "%s: cannot be opened", mounting->upper);
   gint64 deadline = g_get_monotonic_time () + RELEASE_MSEC * G_TIME_SPAN_MILLISECOND;
-  while (flock (mounting->upper_fd, LOCK_EX | LOCK_NB) < 0) {
+  while (flock (fd, LOCK_EX | LOCK_NB) < 0) {
     if (errno != EWOULDBLOCK && errno != EINTR)
-      return vf_error_errno (error, errno, "%s: cannot be locked", mounting->upper);
+      return vf_error_errno (error, errno, "%s: cannot be locked", path);
     if (g_get_monotonic_time () > deadline)
       return vf_error_set (error, VF_ERROR_BUSY,
-                           "%s: is the upper of a mount already, and can be of one at a time; "
-                           "unmount that, or take another",
-                           mounting->upper);
+                           "%s: is the upper of a mount, and can be of one at a time; unmount "
+                           "that first",
+                           path);
     if (!vf_interrupt_check (error))
       return FALSE;
     g_usleep (POLL_USEC);
   }
   return TRUE;
+}
+
+int
+vf_stack_claim_upper (const char *path, GError **error)
+{
+  VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    vf_error_errno (error, errno, "%s: cannot be opened", path);
+  return fd >= 0 && lock_upper (fd, path, error) ? vf_fd_steal (&fd) : -1;
+}
+
+static gboolean
+claim_upper (Mounting *mounting, GError **error)
+{
+  mounting->upper_fd = vf_stack_claim_upper (mounting->upper, error);
+  return mounting->upper_fd >= 0;
 }
 
 static gboolean

@@ -21,4 +21,8 @@ typedef struct {
 gboolean vf_stack_mount (VfStore *store, const VfStackMount *mount, const char *where,
                          GPtrArray *warnings, char **out_path, GError **error);
 
+/* The upper at @path, open and locked as long as the descriptor is; -1 when it cannot be had. The
+ * daemon gives it back a moment after an unmount, which is waited for. */
+int vf_stack_claim_upper (const char *path, GError **error);
+
 G_END_DECLS

@@ -35,8 +35,7 @@ unmount (VfStore *store, VfEnvironment *environment, GPtrArray *places, GError *
       return FALSE;
     g_ptr_array_add (places, g_strdup (entry->path));
   }
-  if (place.path)
-    vf_mounting_wait_released (environment);
+  vf_mounting_wait_released (environment);
   return TRUE;
 }
 

@@ -1,14 +1,14 @@
 /* venvfs flatten [UPPER] */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "layers/error.h"
 #include "layers/flatten.h"
 #include "layers/io.h"
 #include "tools/current.h"
 #include "tools/interrupt.h"
+#include "tools/mounting.h"
+#include "tools/stack-mount.h"
 #include "tools/verb.h"
 
 static gboolean
@@ -31,13 +31,8 @@ static gboolean
 flatten_upper (VfInvocation *invocation, VfStore *store, const char *path, GError **error)
 {
   VfFlattened flattened;
-  VF_AUTOFD fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return vf_error_errno (error, errno, "%s: cannot be opened", path);
-  if (flock (fd, LOCK_EX | LOCK_NB) < 0)
-    return vf_error_set (error, VF_ERROR_BUSY, "%s: is the upper of a mount; unmount that first",
-                         path);
-  return vf_flatten (store, fd, path, NULL, vf_interrupted, &flattened, error) &&
+  VF_AUTOFD fd = vf_stack_claim_upper (path, error);
+  return fd >= 0 && vf_flatten (store, fd, path, NULL, vf_interrupted, &flattened, error) &&
          report (invocation, path, &flattened);
 }
 
@@ -50,6 +45,7 @@ flatten_environment (VfInvocation *invocation, VfStore *store, VfEnvironment *en
   VfViewContext view = {.mount_point = place != NULL ? place : "/",
                         .prompt = vf_environment_prompt (environment)};
   g_autofree char *path = g_build_filename (vf_environment_path (environment), "upper", NULL);
+  vf_mounting_wait_released (environment);
   VF_AUTOFD lock_fd = vf_environment_lock (environment, error);
   if (lock_fd < 0)
     return FALSE;

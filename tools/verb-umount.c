@@ -2,12 +2,14 @@
 #include <string.h>
 
 #include "layers/error.h"
+#include "layers/io.h"
 #include "tools/current.h"
 #include "tools/fuse-mount.h"
 #include "tools/interrupt.h"
 #include "tools/mount-point.h"
 #include "tools/mounting.h"
 #include "tools/relocate.h"
+#include "tools/stack-mount.h"
 #include "tools/verb.h"
 
 static gboolean option_all, option_force, option_remove;
@@ -56,7 +58,20 @@ note (VfEnvironment *environment, const char *path, GError **error)
          vf_environment_set_mount_record (environment, path, 0, option_all, error);
 }
 
-/* One place of a mount. When it was the last, the environment is free once this returns. */
+/* Until the daemon has given up what was mounted: @environment, or an upper, which the mount is
+ * named after. */
+static void
+wait_released (VfEnvironment *environment, const VfLiveMount *live)
+{
+  if (environment != NULL)
+    vf_mounting_wait_released (environment);
+  else if (live != NULL && g_path_is_absolute (live->name)) {
+    VF_AUTOFD fd = vf_stack_claim_upper (live->name, NULL);
+  }
+}
+
+/* One place of a mount. When it was the last, its environment or upper is free once this
+ * returns. */
 static gboolean
 unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry *entry,
                VfStore *store, GError **error)
@@ -72,9 +87,9 @@ unmount_entry (VfInvocation *invocation, VfMounted *mounted, const VfMountEntry 
   if (table == NULL)
     return FALSE;
   gboolean last = vf_mountinfo_of_device (table, entry->device, NULL) == NULL;
+  if (last && !option_force)
+    wait_released (environment, vf_mounted_by_device (mounted, entry->device));
   if (environment != NULL && last) {
-    if (!option_force)
-      vf_mounting_wait_released (environment);
     g_autoptr (GError) cause = NULL;
     /* Done is what was asked for, also where there is no room to note it. */
     if (!note (environment, entry->path, &cause))

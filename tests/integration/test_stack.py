@@ -12,9 +12,12 @@ import pytest
 
 import machine
 import support
+from filesystem import libc
 from mounted import create, refused, wait_for
 
 pytestmark = pytest.mark.usefixtures("mountable")
+
+MNT_DETACH = 2
 
 
 def make_whiteout(path):
@@ -89,11 +92,32 @@ def test_stacked_trees(stack):
 def test_an_upper_is_mounted_once(stack):
     world = stack
     mount(world)
-    refused(mount(world, where="low", lower="over", check=None), "unmount that, or take another")
+    refused(mount(world, where="low", lower="over", check=None), "up: is the upper of a mount, and can be of one at a time; unmount that first")
     world.run("mkdir", "at2", "up2", "work2")
     mount(world, where="at2", upper="up2", work="work2")
     world.run("umount" if world.uid == 0 else "fusermount3", *([] if world.uid == 0 else ["-u"]), "at")
     mount(world)
+
+
+@pytest.mark.root
+def test_an_upper_that_is_just_being_released_is_waited_for(stack):
+    """The daemon gives it back a moment after the kernel says that the mount has gone."""
+    world = stack
+    if world.uid != 0:
+        return
+    mount(world)
+    (daemon,) = world.daemons()
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        # umount(8) would ask the daemon, and so may somebody who looks at every mount right now.
+        assert libc.umount2(os.fsencode(world.project / "at"), MNT_DETACH) == 0
+        flattening = world.popen(world.executable, "flatten", "up", stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            flattening.wait(timeout=0.2)
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    out = flattening.communicate(timeout=60)[0]
+    assert (flattening.returncode, out) == (0, "Flattened up: 0 files, 0 bytes written\n")
 
 
 def test_what_cannot_be_mounted(stack):
@@ -361,7 +385,7 @@ def test_the_kernel_shows_a_flattened_upper(stack, overlayfs):
     mount(world)
     world.run("sh", "-c", CHANGES, "sh", at)
     expected = tree(at)
-    refused(world.venvfs("flatten", "up", check=None), "up: is the upper of a mount; unmount that first")
+    refused(world.venvfs("flatten", "up", check=None), "up: is the upper of a mount, and can be of one at a time; unmount that first")
     world.venvfs("umount", at)
     result = world.venvfs("flatten", "up", "--json").result
     assert result["files"] > 0 and result["directories"] == 2
