@@ -107,7 +107,8 @@ attributes_of (const VfMountFlags *flags)
 {
   return (flags->suid ? 0 : MOUNT_ATTR_NOSUID) | (flags->dev ? 0 : MOUNT_ATTR_NODEV) |
          (flags->read_only ? MOUNT_ATTR_RDONLY : 0) | (flags->noexec ? MOUNT_ATTR_NOEXEC : 0) |
-         (flags->noatime ? MOUNT_ATTR_NOATIME : 0);
+         (flags->noatime ? MOUNT_ATTR_NOATIME : 0) |
+         (flags->nosymfollow ? MOUNT_ATTR_NOSYMFOLLOW : 0);
 }
 
 gboolean
@@ -116,10 +117,16 @@ vf_fuse_remount (const char *path, const VfMountFlags *flags, GError **error)
   struct mount_attr wanted = {
       .attr_set = attributes_of (flags),
       .attr_clr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
-                  MOUNT_ATTR__ATIME,
+                  MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW,
   };
-  return mount_setattr (AT_FDCWD, path, 0, &wanted, sizeof wanted) == 0 ||
-         vf_error_errno (error, errno, "%s: cannot be remounted", path);
+  if (mount_setattr (AT_FDCWD, path, 0, &wanted, sizeof wanted) == 0)
+    return TRUE;
+  if (errno == EBUSY)
+    return vf_error_set (error, VF_ERROR_BUSY,
+                         "%s: a file in it is open for writing; close it, and make it read-only "
+                         "then",
+                         path);
+  return vf_error_errno (error, errno, "%s: cannot be remounted", path);
 }
 
 static gboolean
@@ -268,6 +275,7 @@ fusermount_options (const VfFuseOptions *options)
   g_string_append (text, options->flags.read_only ? ",ro" : "");
   g_string_append (text, options->flags.noexec ? ",noexec" : "");
   g_string_append (text, options->flags.noatime ? ",noatime" : "");
+  g_string_append (text, options->flags.nosymfollow ? ",nosymfollow" : "");
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 

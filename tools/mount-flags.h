@@ -6,7 +6,7 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  gboolean read_only, noexec, noatime;
+  gboolean read_only, noexec, noatime, nosymfollow;
   gboolean suid, dev; /* let setuid files and device nodes work; root's to say */
 } VfMountFlags;
 

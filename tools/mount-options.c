@@ -25,12 +25,20 @@ typedef struct {
   }
 
 static const Flag flags[] = {
-    FLAG ("ro", flags.read_only, TRUE),   FLAG ("rw", flags.read_only, FALSE),
-    FLAG ("noexec", flags.noexec, TRUE),  FLAG ("exec", flags.noexec, FALSE),
-    FLAG ("suid", flags.suid, TRUE),      FLAG ("nosuid", flags.suid, FALSE),
-    FLAG ("dev", flags.dev, TRUE),        FLAG ("nodev", flags.dev, FALSE),
-    FLAG ("atime", flags.noatime, FALSE), FLAG ("noatime", flags.noatime, TRUE),
-    FLAG ("remount", remount, TRUE),      FLAG ("allow_other", allow_other, TRUE),
+    FLAG ("ro", flags.read_only, TRUE),
+    FLAG ("rw", flags.read_only, FALSE),
+    FLAG ("noexec", flags.noexec, TRUE),
+    FLAG ("exec", flags.noexec, FALSE),
+    FLAG ("suid", flags.suid, TRUE),
+    FLAG ("nosuid", flags.suid, FALSE),
+    FLAG ("dev", flags.dev, TRUE),
+    FLAG ("nodev", flags.dev, FALSE),
+    FLAG ("atime", flags.noatime, FALSE),
+    FLAG ("noatime", flags.noatime, TRUE),
+    FLAG ("nosymfollow", flags.nosymfollow, TRUE),
+    FLAG ("symfollow", flags.nosymfollow, FALSE),
+    FLAG ("remount", remount, TRUE),
+    FLAG ("allow_other", allow_other, TRUE),
 };
 
 /* What others act on, or what is so anyway. */
@@ -46,10 +54,21 @@ static const char *const passed_over[] = {
     "lazytime",    "nolazytime",
     "async",       "silent",
     "loud",        "default_permissions",
-    "nosymfollow", "symfollow",
 };
 static const char *const passed_over_prefixes[] = {
-    "user=", "uhelper=", "helper=", "comment=", "subtype=", "fsname=", "x-", "X-",
+    "user=",
+    "uhelper=",
+    "helper=",
+    "comment=",
+    "subtype=",
+    "fsname=",
+    "x-",
+    "X-",
+    /* what /proc/mounts has of a mount, which mount(8) passes when it is mounted again */
+    "user_id=",
+    "group_id=",
+    "max_read=",
+    "blksize=",
 };
 
 static gboolean

@@ -314,9 +314,20 @@ def test_mount_and_fstab(stack, sbin):
         ls {project}/at
         mount -t fuse.venvfs tree {project}/at -o {shlex.quote(directories(world))}
         cat {project}/at/x {project}/at/y
+        umount /etc/fstab  # what mount(8) passes is from /proc/mounts then
+        exec 5>>{project}/at/y
+        mount -o remount,ro {project}/at 2>&1 || echo $?
+        exec 5>&-
+        mount -o remount,ro,nosymfollow {project}/at
+        grep '^tree ' /proc/mounts | cut -d' ' -f4 | cut -d, -f1-5
+        cat {project}/at/link 2>/dev/null || echo not followed
+        mount -o remount,rw,symfollow {project}/at
+        cat {project}/at/link
         umount {project}/at
     """)
-    assert out == "low\nfuse.venvfs\nread-only\nx\ny\n"
+    assert out == ("low\nfuse.venvfs\nread-only\nx\ny\n"
+                   f"mount.fuse.venvfs: {project}/at: a file in it is open for writing; close it, and make it "
+                   "read-only then\n32\nro,nosuid,nodev,relatime,nosymfollow\nnot followed\nlow\n")
     assert source_of(project / "at") == []
     assert names(project / "up") == ["x", "y"]
 

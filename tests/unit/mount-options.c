@@ -17,13 +17,13 @@ test_flags (void)
   g_auto (VfMountOptions) options = {0};
   parse (&options, "rw");
   g_assert_false (options.flags.read_only || options.flags.suid || options.flags.dev);
-  parse (&options, "ro,noexec,noatime,suid,dev,allow_other,remount");
+  parse (&options, "ro,noexec,noatime,nosymfollow,suid,dev,allow_other,remount");
   g_assert_true (options.flags.read_only && options.flags.noexec && options.flags.noatime);
-  g_assert_true (options.flags.suid && options.flags.dev);
+  g_assert_true (options.flags.suid && options.flags.dev && options.flags.nosymfollow);
   g_assert_true (options.allow_other && options.remount);
-  parse (&options, "rw,exec,atime,nosuid,nodev");
+  parse (&options, "rw,exec,atime,symfollow,nosuid,nodev");
   g_assert_false (options.flags.read_only || options.flags.noexec || options.flags.noatime);
-  g_assert_false (options.flags.suid || options.flags.dev);
+  g_assert_false (options.flags.suid || options.flags.dev || options.flags.nosymfollow);
 }
 
 static void
@@ -32,6 +32,7 @@ test_what_others_use (void)
   g_auto (VfMountOptions) options = {0};
   parse (&options, "defaults,noauto,nofail,user,user=me,_netdev,relatime,default_permissions");
   parse (&options, "x-systemd.requires=/srv,x-systemd.automount,X-mount.mkdir,comment=a b,");
+  parse (&options, "rw,user_id=0,group_id=0,max_read=131072,blksize=4096");
   g_assert_null (options.lower);
 }
 
