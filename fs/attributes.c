@@ -103,17 +103,10 @@ vf_forget_untold (VfOverlay *overlay, guint64 id)
 }
 
 int
-vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, gboolean count,
-                   VfEntry *out_entry)
+vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, VfEntry *out_entry)
 {
   if (!(child->upper.flags & VF_UPPER_PRESENT)) {
     vf_entry_of_lower (overlay, child->image, &child->lower, FALSE, out_entry);
-    return 0;
-  }
-  if (!count) {
-    *out_entry = (VfEntry){.id = child->id};
-    out_entry->st.st_ino = child->id;
-    out_entry->st.st_mode = child->st.st_mode;
     return 0;
   }
   vf_upper_take (overlay->upper, &child->upper, name, 1);
@@ -136,7 +129,7 @@ vf_entry_of_new (VfOverlay *overlay, guint64 parent, int dir_fd, const char *nam
   int result = vf_node_resolve_directory (overlay, parent, &node);
   if (result == 0)
     result = vf_child_find (overlay, &node, dir_fd, name, &child);
-  return result < 0 ? result : vf_entry_of_child (overlay, &child, name, TRUE, out_entry);
+  return result < 0 ? result : vf_entry_of_child (overlay, &child, name, out_entry);
 }
 
 /* Holds: tree. */
@@ -176,7 +169,7 @@ vf_overlay_lookup (VfOverlay *overlay, guint64 parent, const char *name, VfEntry
   int result = vf_node_resolve_directory (overlay, parent, &node);
   if (result == 0)
     result = vf_child_find_in (overlay, &node, name, &child);
-  return result < 0 ? result : vf_entry_of_child (overlay, &child, name, TRUE, out_entry);
+  return result < 0 ? result : vf_entry_of_child (overlay, &child, name, out_entry);
 }
 
 /* TRUE if an object in work/ was the node's, which is nobody's now. */

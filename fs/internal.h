@@ -202,10 +202,9 @@ void vf_entry_of_lower (VfOverlay *overlay, VfImage *image, const VfImageNode *l
 /* @st: what the upper says. Holds: tree. */
 int vf_entry_of_upper (VfOverlay *overlay, const VfUpperNode *upper, VfImage *image,
                        const VfImageNode *lower, const struct stat *st, VfEntry *out_entry);
-/* @count: as the answer to a lookup, which puts a node of the upper into the table; otherwise only
- * the id and the type are filled. Holds: tree. */
-int vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, gboolean count,
-                       VfEntry *out_entry);
+/* As the answer to a lookup, which puts a node of the upper into the table. Holds: tree. */
+int
+vf_entry_of_child (VfOverlay *overlay, const VfChild *child, const char *name, VfEntry *out_entry);
 /* Takes back a lookup that nobody was told of. An orphan whose last it was stays in work/ until the
  * mount ends. Holds: tree. */
 void vf_forget_untold (VfOverlay *overlay, guint64 id);

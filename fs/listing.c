@@ -286,7 +286,6 @@ typedef struct {
   VfOverlay *overlay;
   const VfNode *node;
   int dir_fd;
-  gboolean with_attributes;
   VfOverlayListFunc func;
   gpointer user_data;
   guint n_told;
@@ -315,8 +314,7 @@ find_entry (const Telling *telling, const char *name, guint64 hash, const VfImag
   VfChild child;
   int result = vf_child_find (telling->overlay, telling->node, telling->dir_fd, name, &child);
   if (result == 0)
-    result =
-        vf_entry_of_child (telling->overlay, &child, name, telling->with_attributes, out_entry);
+    result = vf_entry_of_child (telling->overlay, &child, name, out_entry);
   if (result < 0 && result != -ENOENT)
     entry_of_unknown (&child, hash, out_entry);
   return result != -ENOENT;
@@ -333,7 +331,7 @@ tell_entry (Telling *telling, const char *name, guint64 hash, const VfImageNode 
     telling->n_told++;
     return 1;
   }
-  if (telling->with_attributes && entry.id != 0)
+  if (entry.id != 0)
     vf_forget_untold (telling->overlay, entry.id);
   return 0;
 }
@@ -392,8 +390,8 @@ tell_dots (Telling *telling, guint64 after)
 }
 
 int
-vf_overlay_list (VfOverlay *overlay, guint64 directory, guint64 after, gboolean with_attributes,
-                 VfOverlayListFunc func, gpointer user_data)
+vf_overlay_list (VfOverlay *overlay, guint64 directory, guint64 after, VfOverlayListFunc func,
+                 gpointer user_data)
 {
   g_autoptr (GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new (&overlay->tree);
   VfNode node;
@@ -413,7 +411,6 @@ vf_overlay_list (VfOverlay *overlay, guint64 directory, guint64 after, gboolean 
   Telling telling = {.overlay = overlay,
                      .node = &node,
                      .dir_fd = descriptor ? descriptor->fd : -1,
-                     .with_attributes = with_attributes,
                      .func = func,
                      .user_data = user_data};
   if (node.removed)

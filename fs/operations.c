@@ -325,7 +325,7 @@ operation_readdirplus (fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
                  .buffer = vf_reply_buffer (size),
                  .size = size,
                  .group_ids = group_ids};
-  int result = vf_overlay_list (reply.overlay, id, (guint64)offset, TRUE, add_entry, &reply);
+  int result = vf_overlay_list (reply.overlay, id, (guint64)offset, add_entry, &reply);
   if (result == 0 && reply.cut)
     drop_cut_group (&reply);
   if (result == 0 && reply.cut && reply.used == 0)

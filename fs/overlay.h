@@ -165,12 +165,11 @@ int vf_overlay_fsync (VfOverlay *overlay, guint64 id, gboolean data_only);
 
 /* Lists @directory from the entry whose position is greater than @after (0: from the start), in the
  * order of name hashes; "." and ".." first. @func returns FALSE to stop (that entry was not taken).
- * @with_attributes: fill entry.st and count a lookup for each entry but "." and ".." that @func
- * takes. */
+ * Each entry but "." and ".." that it takes counts as looked up. */
 typedef gboolean (*VfOverlayListFunc) (const char *name, const VfEntry *entry, guint64 position,
                                        gpointer user_data);
-int vf_overlay_list (VfOverlay *overlay, guint64 directory, guint64 after, gboolean with_attributes,
-                     VfOverlayListFunc func, gpointer user_data);
+int vf_overlay_list (VfOverlay *overlay, guint64 directory, guint64 after, VfOverlayListFunc func,
+                     gpointer user_data);
 
 /* Whether the upper keeps POSIX ACLs. If so, the umask of a caller counts where no default ACL
  * does. */

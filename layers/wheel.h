@@ -13,7 +13,7 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  const char *name;    /* "zip-local-mismatch" */
+  const char *name;    /* "zip-local" */
   const char *summary; /* one line for --help and the documents */
   gboolean acceptable; /* whether --accept may override it */
 } VfWheelRule;

@@ -153,10 +153,7 @@ picture_one (Fixture *fixture, const char *path, GString *out)
 static void
 picture_of (Fixture *fixture, guint64 directory, const char *path, GString *out)
 {
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  g_assert_cmpint (vf_overlay_list (fixture->overlay, directory, 0, FALSE, collect_name, names), ==,
-                   0);
-  g_ptr_array_sort (names, compare_names);
+  g_autoptr (GPtrArray) names = names_in (fixture, directory);
   for (guint i = 0; i < names->len; i++) {
     g_autofree char *inner =
         *path ? g_strconcat (path, "/", names->pdata[i], NULL) : g_strdup (names->pdata[i]);

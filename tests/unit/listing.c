@@ -14,8 +14,8 @@ test_merges (Fixture *fixture, gconstpointer user_data)
   restart (fixture);
   assert_names (fixture, id_at (fixture, "dir"), "also empty link moved new sub");
   g_assert_cmpint (
-      vf_overlay_list (fixture->overlay, id_at (fixture, "inline"), 0, FALSE, collect_name, NULL),
-      ==, -ENOTDIR);
+      vf_overlay_list (fixture->overlay, id_at (fixture, "inline"), 0, collect_name, NULL), ==,
+      -ENOTDIR);
 }
 
 typedef struct {
@@ -51,8 +51,8 @@ test_pages (Fixture *fixture, gconstpointer user_data)
   guint stay = 0;
   for (guint round = 0; page.room == 0; round++) {
     page.room = 7;
-    g_assert_cmpint (vf_overlay_list (fixture->overlay, dir, page.last, FALSE, collect_page, &page),
-                     ==, 0);
+    g_assert_cmpint (vf_overlay_list (fixture->overlay, dir, page.last, collect_page, &page), ==,
+                     0);
     g_autofree char *name = g_strdup_printf ("comes-%u", round);
     make_file (fixture, dir, name, "");
     if (round % 2)
@@ -88,7 +88,7 @@ test_counts_what_is_taken (Fixture *fixture, gconstpointer user_data)
   dir = id_at (fixture, "dir/empty");
   gsize before = vf_upper_n_nodes (fixture->overlay->upper);
   guint room = 1;
-  g_assert_cmpint (vf_overlay_list (fixture->overlay, dir, 0, TRUE, take_one, &room), ==, 0);
+  g_assert_cmpint (vf_overlay_list (fixture->overlay, dir, 0, take_one, &room), ==, 0);
   g_assert_cmpuint (vf_upper_n_nodes (fixture->overlay->upper), ==, before + 1);
 }
 

@@ -225,11 +225,19 @@ make_dir (Fixture *fixture, guint64 parent, const char *name)
   return entry.id;
 }
 
+typedef struct {
+  GPtrArray *names;
+  GArray *ids; /* by which they were looked up */
+} Listed;
+
 static inline gboolean
 collect_name (const char *name, const VfEntry *entry, guint64 position, gpointer user_data)
 {
-  if (strcmp (name, ".") != 0 && strcmp (name, "..") != 0)
-    g_ptr_array_add (user_data, g_strdup (name));
+  Listed *listed = user_data;
+  if (strcmp (name, ".") == 0 || strcmp (name, "..") == 0)
+    return TRUE;
+  g_ptr_array_add (listed->names, g_strdup (name));
+  g_array_append_val (listed->ids, entry->id);
   return TRUE;
 }
 
@@ -239,14 +247,24 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Sorted. What the listing looked up is forgotten again. */
+static inline GPtrArray *
+names_in (Fixture *fixture, guint64 directory)
+{
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint64));
+  Listed listed = {.names = g_ptr_array_new_with_free_func (g_free), .ids = ids};
+  g_assert_cmpint (vf_overlay_list (fixture->overlay, directory, 0, collect_name, &listed), ==, 0);
+  for (guint i = 0; i < ids->len; i++)
+    vf_overlay_forget (fixture->overlay, g_array_index (ids, guint64, i), 1);
+  g_ptr_array_sort (listed.names, compare_names);
+  return listed.names;
+}
+
 /* "a b c" */
 static inline void
 assert_names (Fixture *fixture, guint64 directory, const char *expected)
 {
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  g_assert_cmpint (vf_overlay_list (fixture->overlay, directory, 0, FALSE, collect_name, names), ==,
-                   0);
-  g_ptr_array_sort (names, compare_names);
+  g_autoptr (GPtrArray) names = names_in (fixture, directory);
   g_ptr_array_add (names, NULL);
   g_autofree char *joined = g_strjoinv (" ", (char **)names->pdata);
   g_assert_cmpstr (joined, ==, expected);

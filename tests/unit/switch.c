@@ -158,10 +158,7 @@ static void
 dump (Fixture *fixture, guint64 directory, const char *path, GPtrArray *all, GHashTable *ids,
       GString *out)
 {
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  g_assert_cmpint (vf_overlay_list (fixture->overlay, directory, 0, FALSE, collect_name, names), ==,
-                   0);
-  g_ptr_array_sort (names, compare_names);
+  g_autoptr (GPtrArray) names = names_in (fixture, directory);
   for (guint i = 0; i < names->len; i++) {
     VfEntry entry;
     Seen *seen = g_new0 (Seen, 1);
