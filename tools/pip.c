@@ -72,7 +72,8 @@ unpack (VfStore *store, const VfDigest *digest, int dir_fd, const char *what, GE
   return TRUE;
 }
 
-/* cache/pip-<package>: complete or not there, by one rename. Two that do it at once do no harm. */
+/* cache/pip-<package>: complete or not there, by one rename, after a power loss too: nobody would
+ * look into it again. Two that do it at once do no harm. */
 static char *
 provide_directory (VfStore *store, const VfDigest *package, GError **error)
 {
@@ -85,9 +86,14 @@ provide_directory (VfStore *store, const VfDigest *package, GError **error)
     return NULL;
   VF_AUTOFD dir_fd =
       openat (vf_store_tmp_fd (tmp), "pip", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  if (dir_fd < 0 || !unpack (store, package, dir_fd, path, error)) {
-    if (dir_fd < 0)
-      vf_error_errno (error, errno, "%s: cannot open", path);
+  if (dir_fd < 0) {
+    vf_error_errno (error, errno, "%s: cannot open", path);
+    return NULL;
+  }
+  if (!unpack (store, package, dir_fd, path, error))
+    return NULL;
+  if (syncfs (dir_fd) < 0) {
+    vf_error_errno (error, errno, "%s: cannot sync", path);
     return NULL;
   }
   if (renameat (vf_store_tmp_fd (tmp), "pip", vf_store_fd (store), relative) < 0 &&

@@ -205,3 +205,31 @@ def test_create_with_bytecode_and_pip(house):
     wheels = list(house.wheels.values())
     recorded = record(house, "create", "new", "-q", *house.python_args, *wheels)
     replay(house, recorded, again(house, *wheels))
+
+
+def test_pip_is_whole_where_it_has_its_name(house):
+    """Whoever finds it runs it, without looking at its files."""
+    support.remove_tree(house.store)
+    house.store.mkdir()
+    recorded = record(house, "create", "new", "-q", *house.python_args, house.wheels["small"])
+    *_, (_, disk) = recorded.disks()
+    whole = unpacked_pip(disk.state("all"))
+    assert len([name for name, content in whole.items() if name.startswith("pip/_internal/") and content]) > 50
+    torn = [(number, kind) for number, disk in recorded.disks() for kind in ("names", "durable")
+            if unpacked_pip(disk.state(kind)) not in (None, whole)]
+    assert torn == []
+
+
+def unpacked_pip(tree):
+    """Its files by name, without the bytecode, which Python writes while it runs."""
+    cache = tree[2].get("cache", (None, None, {}))[2]
+    found = [content for name, (_, _, content) in cache.items() if name.startswith("pip-")]
+    return {name: content for name, content in files(found[0]) if "__pycache__" not in name} if found else None
+
+
+def files(tree, above=""):
+    for name, (kind, _, content) in tree.items():
+        if kind == power_loss.DIRECTORY:
+            yield from files(content, f"{above}{name}/")
+        else:
+            yield above + name, content
