@@ -5,7 +5,6 @@ import re
 import time
 from pathlib import Path
 
-import machine
 
 SENTINEL = "NOT-MOUNTED.txt"
 
@@ -62,7 +61,3 @@ def resident(pid):
     """Anonymous memory of a process in bytes."""
     text = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"RssAnon:\s+(\d+) kB", text)[1]) * 1024
-
-
-def mount_table(root):
-    return machine.mounts_below(root)

@@ -183,6 +183,25 @@ def test_only_the_front_of_the_file_system_knows_fuse():
     assert wrong == []
 
 
+# In filesystem.md fs/fuse/ is the kernel's; the others stand for any such name.
+NO_NAMES = re.compile(r"fs/fuse/|.*NAME|vf_noun_verb$")
+
+
+def test_documents_name_what_there_is():
+    sources = "".join(path.read_text(errors="replace") for path in tracked("*.c", "*.h", "*.py", "check"))
+    lost = []
+    for path in tracked("*.md", "*.1"):
+        text = path.read_text()
+        files = re.findall(r"(?<![\w/.-])((?:fs|layers|tools|tests|docs|scripts|examples)/[\w./-]*[^\W_])(?!\w)", text)
+        lost += [f"{relative(path)}: {name}" for name in files
+                 if not NO_NAMES.match(name) and not (TREE / name).exists()]
+        lost += [f"{relative(path)}: {name}" for name in re.findall(r"\]\(([\w./-]+)\)", text)
+                 if not (path.parent / name).exists()]
+        lost += [f"{relative(path)}: {name}" for name in re.findall(r"\b(?:vf|VF|VENVFS)_\w+", text)
+                 if not NO_NAMES.match(name) and not re.search(rf"\b{name}\b", sources)]
+    assert lost == []
+
+
 # Spelt so that this file does not contain them.
 UNFINISHED = ["TO" + "DO", "FIX" + "ME", "X" * 3, "for " + "now"]
 
