@@ -128,8 +128,10 @@ mount_open_session (Mount *mount, GError **error)
       .generation = request->generation,
   };
   VfOverlay *overlay = vf_overlay_new (mount->image, &options, error);
-  if (overlay == NULL)
+  if (overlay == NULL) {
+    g_prefix_error (error, "%s: ", request->name);
     return FALSE;
+  }
   vf_fd_clear (&request->environment_fd);
   vf_fd_clear (&request->work_fd);
   g_autofree char *name = g_path_get_basename (request->mount_point);

@@ -80,12 +80,15 @@ probe_upper (VfOverlay *overlay, GError **error)
   VfProcPath path;
   vf_proc_path (&path, overlay->work_fd, NULL);
   if (setxattr (path.text, "user.overlay.probe", "y", 1, 0) < 0 && !is_no_room (errno))
-    return vf_error_errno (
-        error, errno, "upper: its file system keeps no user attributes, which an overlay needs");
+    return vf_error_errno (error, errno,
+                           "upper: its file system keeps no user attributes, which an overlay "
+                           "needs and ext4, xfs and btrfs have");
   removexattr (path.text, "user.overlay.probe");
   int result = vf_whiteout_prepare (overlay);
   if (result < 0 && !is_no_room (-result))
-    return vf_error_errno (error, -result, "upper: its file system allows no whiteouts");
+    return vf_error_errno (error, -result,
+                           "upper: its file system allows no whiteouts (character devices 0:0), "
+                           "which an overlay needs and ext4, xfs and btrfs have");
   return TRUE;
 }
 

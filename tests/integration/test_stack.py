@@ -146,6 +146,25 @@ def test_what_cannot_be_mounted(stack):
     assert world.mounts() == []
 
 
+@pytest.mark.root
+def test_an_upper_on_the_kernels_overlayfs(stack):
+    """As in a container without a volume: no whiteouts there."""
+    world = stack
+    if world.uid != 0:
+        return
+    disk = world.project / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                    "lowerdir=low,upperdir=up,workdir=work", disk], cwd=world.project, check=True)
+    try:
+        world.run("mkdir", "disk/u", "disk/w")
+        refused(mount(world, upper="disk/u", work="disk/w", check=None),
+                f"{disk}/u: upper: its file system allows no whiteouts (character devices 0:0), which an overlay "
+                "needs and ext4, xfs and btrfs have: Operation not permitted")
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_the_upper_outside_keeps_what_it_uses(stack):
     """What the upper stands for is in the store alone once the lower tree is gone."""
     world = stack
