@@ -30,12 +30,18 @@ file_system_of (int fd)
   return (guint64)(guint32)st.f_fsid.__val[0] << 32 | (guint32)st.f_fsid.__val[1];
 }
 
-gboolean
-vf_outside_upper_record (VfStore *store, const char *path, GError **error)
+static char *
+record_of (const char *path)
 {
   VfDigest digest;
   vf_digest_of (path, strlen (path), &digest);
-  g_autofree char *relative = vf_digest_path (FOLDER "/", &digest);
+  return vf_digest_path (FOLDER "/", &digest);
+}
+
+gboolean
+vf_outside_upper_record (VfStore *store, const char *path, GError **error)
+{
+  g_autofree char *relative = record_of (path);
   /* A store from before there were any has no such folder. */
   if (mkdirat (vf_store_fd (store), FOLDER, 0755) < 0 && errno != EEXIST)
     return vf_error_errno (error, errno, "%s/" FOLDER ": cannot be made", vf_store_path (store));
@@ -46,6 +52,13 @@ vf_outside_upper_record (VfStore *store, const char *path, GError **error)
   g_string_append_c (text, '\0');
   g_string_append_printf (text, "%016" G_GINT64_MODIFIER "x", file_system_of (fd));
   return vf_store_put (store, relative, text->str, text->len, error);
+}
+
+void
+vf_outside_upper_forget (VfStore *store, const char *path)
+{
+  g_autofree char *relative = record_of (path);
+  unlinkat (vf_store_fd (store), relative, 0);
 }
 
 /* The path, or NULL. *@out_fsid: 0 in one that was written before that was noted. */

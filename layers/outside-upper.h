@@ -14,6 +14,8 @@ G_BEGIN_DECLS
 
 /* @path: absolute, resolved. Holds: a write lease of the caller's. */
 gboolean vf_outside_upper_record (VfStore *store, const char *path, GError **error);
+/* As if it had not been recorded: it has nothing in it, and was not mounted after all. */
+void vf_outside_upper_forget (VfStore *store, const char *path);
 /* Calls @func for each that is there; forgets those that are gone. VF_ERROR_FAILED when it cannot
  * be told: the directory that held it is gone as well, or of another file system, so a disk may not
  * be mounted. */

@@ -213,6 +213,22 @@ mount_image (Mounting *mounting, VfStore *store, const VfStackMount *mount, cons
   return done;
 }
 
+/* The record keeps what the upper uses from a sweep, and a sweep from an upper that cannot be
+ * reached. An empty one that could not be mounted uses nothing. */
+static gboolean
+mount_recorded (Mounting *mounting, VfStore *store, const VfStackMount *mount,
+                const VfDigest *image, GError **error)
+{
+  if (!vf_outside_upper_record (store, mounting->upper, error))
+    return FALSE;
+  if (mount_image (mounting, store, mount, image, error))
+    return TRUE;
+  g_autoptr (DIR) dir = vf_dir_open (mounting->upper_fd, ".");
+  if (dir != NULL && vf_dir_next (dir) == NULL && errno == 0)
+    vf_outside_upper_forget (store, mounting->upper);
+  return FALSE;
+}
+
 /* The write lease keeps the image until the daemon has one of its own. */
 gboolean
 vf_stack_mount (VfStore *store, const VfStackMount *mount, const char *where, GPtrArray *warnings,
@@ -231,8 +247,7 @@ vf_stack_mount (VfStore *store, const VfStackMount *mount, const char *where, GP
   if (write == NULL ||
       !vf_stack_build (store, (const char *const *)mounting.lower->pdata, vf_interrupted, warnings,
                        &image, error) ||
-      !vf_outside_upper_record (store, mounting.upper, error) ||
-      !mount_image (&mounting, store, mount, &image, error))
+      !mount_recorded (&mounting, store, mount, &image, error))
     return FALSE;
   *out_path = g_strdup (mounting.point->path);
   return TRUE;

@@ -61,6 +61,11 @@ test_recorded_until_deleted (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (g_mkdir_with_parents (path, 0755), ==, 0);
   g_assert_true (vf_outside_upper_foreach (fixture->store, collect, seen, &error));
   g_assert_cmpstr (seen->str, ==, "");
+
+  g_assert_true (vf_outside_upper_record (fixture->store, path, &error));
+  vf_outside_upper_forget (fixture->store, path);
+  g_assert_true (vf_outside_upper_foreach (fixture->store, collect, seen, &error));
+  g_assert_cmpstr (seen->str, ==, "");
 }
 
 int
