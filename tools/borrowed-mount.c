@@ -53,7 +53,8 @@ open_users (const char *name, GError **error)
     return -1;
   g_autofree char *file = g_strconcat (FOLDER "/", name, ".users", NULL);
   if (mkdirat (runtime, FOLDER, 0700) < 0 && errno != EEXIST) {
-    vf_error_errno (error, errno, "%s: cannot be made", FOLDER);
+    g_autofree char *path = vf_runtime_dir_path ();
+    vf_error_errno (error, errno, "%s/" FOLDER ": cannot be made", path);
     return -1;
   }
   return vf_runtime_dir_lock (runtime, file, LOCK_SH, error);

@@ -141,12 +141,15 @@ start_daemon (int dir_fd, GError **error)
   if (other >= 0)
     return TRUE; /* somebody was quicker */
   struct sockaddr_un address = socket_address (dir_fd);
+  g_autofree char *folder = vf_runtime_dir_path ();
   if (unlinkat (dir_fd, VF_WIRE_SOCKET, 0) < 0 && errno != ENOENT)
-    return vf_error_errno (error, errno, "%s: cannot remove what is left", VF_WIRE_SOCKET);
+    return vf_error_errno (error, errno, "%s/%s: cannot remove what is left", folder,
+                           VF_WIRE_SOCKET);
   VF_AUTOFD fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || bind (fd, (struct sockaddr *)&address, sizeof address) < 0 ||
       listen (fd, SOMAXCONN) < 0)
-    return vf_error_errno (error, errno, "%s: cannot make the daemon's socket", VF_WIRE_SOCKET);
+    return vf_error_errno (error, errno, "%s/%s: cannot make the daemon's socket", folder,
+                           VF_WIRE_SOCKET);
   return spawn_daemon (dir_fd, fd, error);
 }
 

@@ -218,6 +218,28 @@ def test_a_stale_socket(world):
     assert len(world.daemons()) == 1
 
 
+def test_what_is_no_socket(world):
+    """What cannot be removed is said with its whole path."""
+    create(world, "proj")
+    door = world.runtime / "venvfs" / "control"
+    door.parent.mkdir(mode=0o700, exist_ok=True)
+    door.mkdir()
+    refused(world.venvfs("mount", "proj", check=None), f"{door}: cannot remove what is left: Is a directory")
+    door.rmdir()
+
+
+def test_an_upper_that_cannot_be_one(world):
+    """The daemon finds out, and the message says whose it is."""
+    create(world, "proj")
+    upper = world.store / "envs" / "proj" / "upper"
+    upper.rmdir()
+    upper.touch()
+    refused(world.venvfs("mount", "proj", check=None),
+            "proj: upper: cannot open the directory: Not a directory")
+    upper.unlink()
+    upper.mkdir()
+
+
 def test_runtime_directory_of_others(world):
     create(world, "proj")
     folder = world.runtime / "venvfs"
