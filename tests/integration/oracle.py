@@ -88,11 +88,18 @@ def record_meaning(text):
             if "/bin/__pycache__/" not in path and ".data/scripts/" not in path}
 
 
+def by_plain_name(content, python):
+    """A script as it were if venv had been called by the name python: ensurepip's first lines have that name."""
+    text = re.sub(re.escape(python) + rb"3(\.\d+)?(?=[\"\n ])", python, content, count=1)
+    line, by_shell = b"#!%b\n" % python, b"#!/bin/sh\n'''exec' %b \"$0\" \"$@\"\n' '''\n" % python
+    if text != content and len(line) <= 127 and b" " not in python:
+        text = text.replace(by_shell, line, 1)
+    return text
+
+
 def script_meaning(content, root):
     """A script, independent of where it is; an entry point also of who wrote its text."""
-    text = content.replace(bytes(root), b"ROOT")
-    # By the name that venv was called by, which ensurepip's scripts have, where it is not bin/python.
-    text = re.sub(rb"(ROOT/bin/python)3?(?:\.\d+)?(?=[\"\n ])", rb"\1", text, count=1)
+    text = by_plain_name(content, bytes(root) + b"/bin/python").replace(bytes(root), b"ROOT")
     text = text.replace(b'exec\' "ROOT/bin/python"', b"exec' ROOT/bin/python")
     try:
         entry_point = ENTRY_POINT.fullmatch(text.decode())
