@@ -173,10 +173,9 @@ run_verb (const VfVerb *verb, const Globals *globals, VfOutput *output, char **a
       .start_usec = start_usec,
   };
   vf_interrupt_install ();
-  if (verb->run (&invocation, arguments, error))
-    return invocation.exit_status;
-  explain_interruption (&invocation, error);
-  return EXIT_FAILED;
+  if (!verb->run (&invocation, arguments, error))
+    explain_interruption (&invocation, error);
+  return invocation.exit_status;
 }
 
 /* --json counts for errors in the command line too, wherever it stands. */
@@ -216,6 +215,6 @@ main (int argc, char *argv[])
   int status = run_verb (verb, &globals, output, arguments, start_usec, &error);
   gboolean written = vf_output_finish (output, verb->name, error);
   if (error)
-    return status_of (error);
+    return status != 0 ? status : status_of (error);
   return written ? status : EXIT_FAILED;
 }

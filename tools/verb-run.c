@@ -49,19 +49,17 @@ run (VfInvocation *invocation, char **arguments, GError **error)
   gboolean ran =
       vf_interrupt_check (&cause) && vf_child_run (arguments, &invocation->exit_status, &cause);
   gboolean returned = vf_borrowed_mount_return (mount, ran ? error : NULL);
-  if (!ran && invocation->exit_status == 0) {
-    g_propagate_error (error, g_steal_pointer (&cause));
-    return FALSE;
-  }
-  /* As a shell does: 126 and 127 are statuses, not failures of this program. */
-  if (!ran)
-    vf_output_warning (
-        invocation->output, "%s%s", cause->message,
-        is_environment (store, arguments[0]) ? ", but an environment; name it with --name" : "");
-  JsonObject *result = vf_output_result (invocation->output);
+  gboolean has_status = ran || invocation->exit_status != 0;
+  JsonObject *result = has_status ? vf_output_result (invocation->output) : NULL;
   if (result != NULL)
     json_object_set_int_member (result, "status", invocation->exit_status);
-  return returned;
+  if (ran)
+    return returned;
+  if (has_status && is_environment (store, arguments[0]))
+    return vf_error_set (error, VF_ERROR_NOT_FOUND, "%s, but an environment; name it with --name",
+                         cause->message);
+  g_propagate_error (error, g_steal_pointer (&cause));
+  return FALSE;
 }
 
 extern const VfVerb vf_verb_run;

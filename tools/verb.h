@@ -32,7 +32,7 @@ typedef struct {
   const char *name;        /* -n NAME, or NULL */
   gint64 start_usec;       /* g_get_monotonic_time() when the program began: "… in 12 ms" */
   const char *interrupted; /* what to say of an interruption instead of "nothing was changed" */
-  int exit_status;         /* what to exit with when run() succeeds; 0. `run` sets its child's */
+  int exit_status; /* what to exit with, if not 0: `run` sets its child's, as a shell does */
 } VfInvocation;
 
 struct VfVerb {

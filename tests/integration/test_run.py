@@ -69,12 +69,16 @@ def test_exit_status(world, script, status):
 def test_no_such_command(world):
     create(world, "proj")
     done = world.venvfs("run", "-n", "proj", "nosuch", check=127)
-    assert done.err == "venvfs: warning: nosuch: no such program\n"
+    assert done.err == "venvfs: nosuch: no such program\n"
+    done = world.venvfs("run", "-n", "proj", "-q", "nosuch", check=127)
+    assert done.err == "venvfs: nosuch: no such program\n"
+    done = world.venvfs("run", "-n", "proj", "--json", "nosuch", check=127)
+    assert (done.json["ok"], done.json["error"]["code"], done.result) == (False, "not-found", {"status": 127})
     done = world.venvfs("run", "-n", "proj", "proj", "true", check=127)
-    assert done.err == "venvfs: warning: proj: no such program, but an environment; name it with --name\n"
+    assert done.err == "venvfs: proj: no such program, but an environment; name it with --name\n"
     plain = world.write("plain", "x")
     done = world.venvfs("run", "-n", "proj", plain, check=126)
-    assert done.err == f"venvfs: warning: {plain}: cannot be run: Permission denied\n"
+    assert done.err == f"venvfs: {plain}: cannot be run: Permission denied\n"
     assert world.mounts() == []
     refused(world.venvfs("run", "-n", "nosuch", "true", check=None),
             "nosuch: no such environment; 'venvfs list' shows those there are")
