@@ -226,6 +226,21 @@ def test_acls_and_groups_let_others_in_or_keep_them_out(shared):
     assert as_user(None, with_groups, shared.root) == as_user(None, with_groups, shared.plain)
 
 
+@pytest.mark.root
+def test_a_group_that_its_user_got_after_it_was_started(pair):
+    """The daemon gives files away with the groups that it began with."""
+    if pair.user is None or os.getuid() != 0:
+        return
+
+    def give(root):
+        os.setgroups([12345])
+        os.setgid(pair.user.pw_gid)
+        os.setuid(pair.user.pw_uid)
+        return attempt(os.chown, root / "file", -1, 12345)
+    assert as_user(None, give, pair.plain) == ("saw", None)
+    assert as_user(None, give, pair.root) == ("saw", errno.EPERM)
+
+
 def use_special_files(root):
     seen = []
     os.mkfifo(root / "fifo", 0o640)
