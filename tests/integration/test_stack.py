@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -14,6 +15,7 @@ import machine
 import support
 from filesystem import libc
 from mounted import create, refused, wait_for
+from random_steps import Chooser, Side, perform
 
 pytestmark = pytest.mark.usefixtures("mountable")
 
@@ -439,6 +441,34 @@ def test_venvfs_shows_an_upper_of_the_kernel(stack, overlayfs):
     world.venvfs("umount", "at")
     assert world.venvfs("flatten", "up", "--json").result["files"] == 0
     assert overlayfs(tree) == expected
+
+
+@pytest.mark.root
+def test_random_changes_through_both(stack, overlayfs):
+    """The kernel shows, flattened, what was done through venvfs, and venvfs what was then done through the kernel."""
+    world = stack
+    if world.uid != 0:
+        return
+    seed = int(os.environ.get("VENVFS_RANDOM_SEED") or random.randrange(10**6))
+    print(f"VENVFS_RANDOM_SEED={seed}")
+    chooser = Chooser(random.Random(seed))
+
+    def change(at):
+        side = Side(at)
+        for _ in range(60):
+            perform(side, *chooser.step(side))
+        side.close()
+        return tree(at)
+    for _ in range(3):
+        mount(world)
+        expected = change(world.project / "at")
+        world.venvfs("umount", "at")
+        world.venvfs("flatten", "up")
+        assert overlayfs(tree) == expected
+        expected = overlayfs(change)
+        mount(world)
+        assert tree(world.project / "at") == expected
+        world.venvfs("umount", "at")
 
 
 def test_flatten_an_environment(any_world):
