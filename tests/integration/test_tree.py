@@ -50,7 +50,7 @@ WITHOUT_UNIT_TEST = {
     "tools/verb-delete.c": "test_create.py",
     "tools/verb-direnv.c": "test_direnv.py",
     "tools/verb-export.c": "test_export.py",
-    "tools/verb-flatten.c": "test_stack.py",
+    "tools/verb-flatten.c": "test_flatten.py",
     "tools/verb-fsck.c": "test_command_line.py",
     "tools/verb-gc.c": "test_command_line.py",
     "tools/verb-help.c": "test_command_line.py",
